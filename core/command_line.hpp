@@ -1,0 +1,21 @@
+#pragma once
+// Splitting a model's `cmd` into words as llama-swap's users know it: POSIX quoting, no shell,
+// comment lines and line continuations. Pure; any thread.
+
+#include "core/error.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral {
+
+/// Drops lines whose first non-blank character is `#`, then joins lines and splits by the quoting
+/// rules of POSIX sh (XCU 2.2: backslash, single quotes, double quotes); nothing is expanded and
+/// no operator has a meaning. Error: invalid_config (unterminated quote, trailing backslash).
+[[nodiscard]] Result<std::vector<std::string>> split_command_line(std::string_view text);
+
+/// One word quoted so that split_command_line() gives it back byte for byte.
+[[nodiscard]] std::string quote_word(std::string_view word);
+
+}  // namespace corral

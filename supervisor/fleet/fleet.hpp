@@ -1,0 +1,98 @@
+#pragma once
+// The yard: which models run, who waits for which, who may use which. The only door between the
+// sessions and the models. All of it lives on one executor (the main loop); nothing here blocks.
+// Decisions are supervisor/logic's; this carries them out.
+
+#include "core/config.hpp"
+#include "core/endpoint.hpp"
+#include "core/error.hpp"
+#include "core/time.hpp"
+#include "supervisor/fleet/prober.hpp"
+#include "supervisor/launch/launcher.hpp"
+#include "supervisor/logic/process_state.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace corral {
+
+/// The right to use a ready model. While it exists the model counts as in flight and is not stopped
+/// for another one; its destruction is the end of the request and starts the TTL.
+class Lease {
+public:
+    class Impl;
+    explicit Lease(std::unique_ptr<Impl> impl) noexcept;
+    Lease(Lease&&) noexcept;
+    Lease& operator=(Lease&&) noexcept;
+    ~Lease();
+
+    [[nodiscard]] const Endpoint& endpoint() const noexcept;
+    [[nodiscard]] const ModelConfig& model() const noexcept;
+    /// Which start of the model this is: connections of an earlier one must not be used.
+    [[nodiscard]] std::uint64_t generation() const noexcept;
+
+private:
+    friend class Fleet;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// A snapshot of one model for listings. Advisory: it may be out of date when it is read.
+struct ModelStatus {
+    ModelId id;
+    ProcessState state = ProcessState::stopped;
+    pid_t pid = 0;                  ///< 0 when no process runs
+    std::uint16_t port = 0;         ///< what ${PORT} is for this process; 0 when cmd has none
+    std::uint32_t in_flight = 0;
+    std::uint32_t waiting = 0;
+    std::string last_failure;       ///< why the last start or run ended badly; empty when it did not
+};
+
+class Fleet {
+public:
+    /// Borrows launcher and prober: both must outlive the fleet. The executor is the main loop's.
+    Fleet(boost::asio::any_io_executor executor, Launcher& launcher, Prober& prober,
+          std::shared_ptr<const Config> config);
+    ~Fleet();
+    Fleet(const Fleet&) = delete;
+    Fleet& operator=(const Fleet&) = delete;
+
+    /// Waits until the model is ready (starting it, and stopping others, as the groups say) and
+    /// leases it. Errors: model_not_found, concurrency_limit, overloaded, start_failed (with exit
+    /// status and last output lines), start_timeout, unloaded, shutting_down, timed_out, cancelled.
+    /// Cancelling it (terminal, partial or total) leaves the queue; a load under way goes on.
+    [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(ModelId model, TimePoint deadline);
+
+    /// Stops the model after its requests in flight have ended; requests that wait for it get
+    /// `unloaded`. Completes when it has stopped; at once when it does not run.
+    [[nodiscard]] boost::asio::awaitable<Result<void>> unload(ModelId model);
+    /// The same for every model.
+    [[nodiscard]] boost::asio::awaitable<void> unload_all();
+
+    /// Ends everything: refuses waiters (shutting_down), waits up to `grace` for leases to end, then
+    /// stops every model. Completes when no process is left. Later acquires get shutting_down.
+    [[nodiscard]] boost::asio::awaitable<void> close(Duration grace);
+
+    /// After a connection to the leased model broke: waits up to `patience` for its process to end
+    /// and says how it did ("exit status 3; last output: …"); empty when it still runs.
+    [[nodiscard]] boost::asio::awaitable<std::string> post_mortem(std::uint64_t generation,
+                                                                  Duration patience);
+
+    /// All configured models in the order of the config. Advisory.
+    [[nodiscard]] std::vector<ModelStatus> models() const;
+    [[nodiscard]] std::shared_ptr<const Config> config() const noexcept;
+    /// From now on this config holds: models whose definition is unchanged keep running, others are
+    /// stopped once their requests have ended.
+    void apply(std::shared_ptr<const Config> config);
+
+private:
+    class Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace corral

@@ -1,0 +1,61 @@
+#pragma once
+// One OS process and everything that descends from it: started, watched, ended. The interface that
+// the fleet uses and tests replace; the real one is made by make_os_launcher(). Main thread only:
+// models are forked from the main thread because PDEATHSIG belongs to the forking thread.
+
+#include "core/error.hpp"
+#include "supervisor/logic/process_state.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+namespace corral {
+
+/// What to start: words for execve (argv[0] looked up on PATH), and NAME=value entries that are
+/// added to Corral's own environment (minus NOTIFY_SOCKET, LISTEN_*, WATCHDOG_*, CORRAL_*).
+struct LaunchSpec {
+    std::string model;  ///< for the log and for telling processes of two models apart
+    std::vector<std::string> argv;
+    std::vector<std::string> env;
+};
+
+/// A running process tree. Destroying it kills what is left of the tree without waiting.
+class Child {
+public:
+    virtual ~Child() = default;
+    [[nodiscard]] virtual pid_t pid() const noexcept = 0;
+    /// Completes when the main process was reaped *and* what remained of its tree was killed and is
+    /// gone (bounded: 5 s after the main process). Call once. Cancellable.
+    [[nodiscard]] virtual boost::asio::awaitable<ExitStatus> wait_exit() = 0;
+    /// SIGTERM to the process group. No effect when it has ended.
+    virtual void terminate() noexcept = 0;
+    /// SIGKILL to every process of the tree, those that left the group or session included.
+    virtual void kill() noexcept = 0;
+    /// The last complete lines of stdout and stderr, oldest first, joined by newlines, each at most
+    /// 512 bytes, control characters but tabs removed.
+    [[nodiscard]] virtual std::string last_lines(std::size_t count) const = 0;
+};
+
+class Launcher {
+public:
+    virtual ~Launcher() = default;
+    /// Starts a process: own session and group, descriptors 0–2 only, clean signal mask, PDEATHSIG.
+    /// Returns after exec succeeded, or start_failed with a reason that names the program but not
+    /// its arguments.
+    [[nodiscard]] virtual Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) = 0;
+    /// A TCP port on which a server can listen now: `preferred` if it is free, else another one.
+    [[nodiscard]] virtual Result<std::uint16_t> free_port(std::uint16_t preferred) = 0;
+};
+
+/// The launcher for real processes. The executor must be that of the main thread's loop and outlive
+/// the launcher and its children.
+[[nodiscard]] std::unique_ptr<Launcher> make_os_launcher(boost::asio::any_io_executor executor);
+
+}  // namespace corral
