@@ -1,0 +1,70 @@
+#pragma once
+// The script of one fake engine: everything that its command line can ask for. Plain data; read
+// once in main(), then shared read-only by all threads. Unknown options are ignored with their
+// value, so that a command line meant for llama-server starts a fake engine too.
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace fake {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct Options {
+    // Where it listens, what it calls itself.
+    std::string host = "127.0.0.1";  ///< --host; a name ending in .sock is a Unix socket
+    int port = 0;                    ///< --port
+    std::string socket;              ///< --socket PATH
+    std::string model = "fake";      ///< --model, --alias: echoed in answers
+    std::string pid_file;            ///< --pid-file: its pid and those of its grandchildren, a line
+    std::string record;              ///< --record: request bytes as received, probes left out
+    std::string events;              ///< --events: one line for each thing that happened
+
+    // Starting.
+    Milliseconds load{0};            ///< --load: /health answers 503 so long
+    std::string load_until;          ///< --load-until FILE: /health answers 503 until FILE exists
+    Milliseconds listen_late{0};     ///< --listen-late
+    bool never_listen = false;       ///< --never-listen
+    bool accept_and_hang = false;    ///< --accept-and-hang: /health is not answered either
+    int health_status = 200;         ///< --health-status, once loaded
+    int die_at_start = -1;           ///< --die-at-start CODE
+    std::string stderr_text;         ///< --stderr TEXT, printed at start ("\n" is a new line)
+    std::string stdout_text;         ///< --stdout TEXT
+    bool fork_grandchild = false;    ///< --fork-grandchild: outlives its parent
+    bool setsid_grandchild = false;  ///< --setsid-grandchild: leaves session, ignores SIGTERM
+    bool ignore_term = false;        ///< --ignore-term
+    bool stdout_flood = false;       ///< --stdout-flood: lines as fast as it can, for `flood_for`
+    bool endless_line = false;       ///< --endless-line: the same without a line end
+    Milliseconds flood_for{1000};    ///< --flood-for
+    bool close_pipes = false;        ///< --close-pipes: stdin, stdout and stderr
+
+    // Answering.
+    int tokens = 5;                  ///< --tokens
+    Milliseconds interval{0};        ///< --interval between tokens
+    std::string gate;                ///< --gate FIFO: each token or whole answer costs one byte
+    int status = 200;                ///< --status of inference answers
+    bool echo = false;               ///< --echo: inference answers are the request as JSON
+    bool no_content_length = false;  ///< --no-content-length: the body ends with the connection
+    bool early_400 = false;          ///< --early-400: answers before it has read the body
+    bool cut_mid_chunk = false;      ///< --cut-mid-chunk: closes inside the second chunk
+    bool huge_header = false;        ///< --huge-header: one response field of 256 KiB
+    bool garbage = false;            ///< --garbage: answers what is not HTTP
+    std::string raw_response;        ///< --raw-response FILE: inference answers are these bytes
+    bool linger = false;             ///< --linger: keeps the connection open after those bytes
+
+    // Dying.
+    int signal = 0;               ///< --signal N: die by it, not by exit
+    int exit_code = 1;            ///< --exit-code
+    Milliseconds die_after{-1};   ///< --die-after
+    bool die_on_request = false;  ///< --die-on-request: before any answer byte
+    bool die_mid_stream = false;  ///< --die-mid-stream: after half of the tokens
+};
+
+/// Reads the words after the program name.
+[[nodiscard]] Options parse_options(const std::vector<std::string>& words);
+
+/// "300ms", "2s" or "300" (milliseconds).
+[[nodiscard]] Milliseconds parse_duration(const std::string& text);
+
+}  // namespace fake
