@@ -1,0 +1,78 @@
+#pragma once
+// Header fields of one message, in the order they came: names compare without case, values are as
+// received without surrounding whitespace. Owns its text in one block (two allocations a head).
+// Says nothing about what is allowed: head_rules.hpp does. Any thread; no I/O.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral::http {
+
+/// One header field. The views live as long as the Fields they come from is neither changed nor
+/// destroyed.
+struct Field {
+    std::string_view name;
+    std::string_view value;
+};
+
+class Fields {
+public:
+    Fields() = default;
+
+    [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+    /// Requires: index < size().
+    [[nodiscard]] Field operator[](std::size_t index) const noexcept;
+
+    /// The value of the first field of this name.
+    [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+    [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
+    /// True when the comma-separated list of any field `name` has this element (no case).
+    [[nodiscard]] bool lists(std::string_view name, std::string_view element) const noexcept;
+
+    /// Appends a field. Requires: a valid name and value (header_edit.hpp, checked_value).
+    void add(std::string_view name, std::string_view value);
+    /// Removes every field of this name; gives how many there were.
+    std::size_t remove(std::string_view name);
+
+    /// Reserves for a head of `bytes` bytes with about `fields` fields.
+    void reserve(std::size_t bytes, std::size_t fields);
+
+    class Iterator {
+    public:
+        Iterator(const Fields* fields, std::size_t index) noexcept
+            : fields_(fields), index_(index) {}
+        [[nodiscard]] Field operator*() const noexcept { return (*fields_)[index_]; }
+        Iterator& operator++() noexcept {
+            ++index_;
+            return *this;
+        }
+        friend bool operator==(const Iterator&, const Iterator&) = default;
+
+    private:
+        const Fields* fields_;
+        std::size_t index_;
+    };
+    [[nodiscard]] Iterator begin() const noexcept { return {this, 0}; }
+    [[nodiscard]] Iterator end() const noexcept { return {this, size()}; }
+
+private:
+    struct Entry {
+        std::uint32_t name_at, name_size, value_at, value_size;
+    };
+    std::string text_;
+    std::vector<Entry> entries_;
+};
+
+/// ASCII comparison without case, as field names, codings and connection options need it.
+[[nodiscard]] bool equals_no_case(std::string_view a, std::string_view b) noexcept;
+
+/// Takes the next element off a comma-separated list (RFC 9110 §5.6.1): trimmed, empty ones
+/// skipped; nullopt at the end. Quoted strings are not understood: no list here has them.
+[[nodiscard]] std::optional<std::string_view> next_element(std::string_view& list) noexcept;
+
+}  // namespace corral::http

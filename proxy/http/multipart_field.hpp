@@ -1,0 +1,90 @@
+#pragma once
+// Finds the field "model" of form bodies while their bytes pass: multipart/form-data (RFC 7578,
+// 2046) and application/x-www-form-urlencoded. Bounded; the bytes are neither kept nor changed.
+// Pure; any thread.
+
+#include "core/error.hpp"
+#include "proxy/http/model_field.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace corral::http {
+
+/// The boundary of a `multipart/form-data; boundary=…` Content-Type: 1–70 characters of RFC 2046.
+/// nullopt when it is not multipart/form-data or has no valid boundary.
+[[nodiscard]] std::optional<std::string> multipart_boundary(std::string_view content_type);
+
+class MultipartModel {
+public:
+    /// Requires: a boundary from multipart_boundary().
+    explicit MultipartModel(std::string_view boundary);
+
+    /// Scans the next piece. complete: the closing boundary was read; what follows is ignored.
+    [[nodiscard]] Verdict feed(std::string_view bytes);
+    /// The body has ended: complete or malformed (bad_request).
+    [[nodiscard]] Verdict finish();
+
+    [[nodiscard]] bool has_model() const noexcept { return has_model_; }
+    [[nodiscard]] std::string_view model() const noexcept;
+    /// Where the value stands in the body: [first, second).
+    [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> span() const noexcept { return span_; }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    [[nodiscard]] std::string_view reason() const noexcept { return reason_; }
+    /// bad_request with reason and offset. Requires: malformed.
+    [[nodiscard]] Error error() const;
+
+    static constexpr std::size_t part_head_bytes_max = 8 * 1024;
+    static constexpr std::size_t parts_max = 1000;
+
+private:
+    enum class At : std::uint8_t { preamble, after_boundary, part_head, part_body, end };
+    [[nodiscard]] bool step(std::string_view& bytes);
+    [[nodiscard]] bool body(std::string_view& bytes);
+    [[nodiscard]] bool after_boundary(std::string_view& bytes);
+    [[nodiscard]] bool part_head(std::string_view& bytes);
+    [[nodiscard]] bool begin_part();
+    [[nodiscard]] bool end_part();
+    [[nodiscard]] bool keep(std::string_view bytes);
+    [[nodiscard]] bool fail(std::string_view reason) noexcept;
+
+    std::string delimiter_;    ///< CRLF "--" boundary
+    std::size_t matched_ = 2;  ///< of the delimiter; the body's start counts as after a CRLF
+    At at_ = At::preamble;
+    bool keeping_ = false, has_model_ = false, saw_model_ = false, failed_ = false;
+    std::size_t parts_ = 0;
+    std::string line_;  ///< of a part's head, or what follows a boundary
+    std::string head_;  ///< Content-Disposition of the part
+    std::size_t head_bytes_ = 0;
+    std::uint64_t offset_ = 0;
+    std::pair<std::uint64_t, std::uint64_t> span_{0, 0};
+    std::string model_;
+    std::string_view reason_;
+};
+
+class UrlencodedModel {
+public:
+    [[nodiscard]] Verdict feed(std::string_view bytes);
+    [[nodiscard]] Verdict finish();
+    [[nodiscard]] bool has_model() const noexcept { return has_model_; }
+    [[nodiscard]] std::string_view model() const noexcept;
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    [[nodiscard]] std::string_view reason() const noexcept { return reason_; }
+    /// bad_request with reason and offset. Requires: malformed.
+    [[nodiscard]] Error error() const;
+
+private:
+    [[nodiscard]] bool end_pair();
+
+    std::string pair_;  ///< of the pair that is being read, as far as it may matter
+    bool skipping_ = false, has_model_ = false, failed_ = false;
+    std::uint64_t offset_ = 0;
+    std::string model_;
+    std::string_view reason_;
+};
+
+}  // namespace corral::http
