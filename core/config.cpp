@@ -5,8 +5,9 @@
 namespace corral {
 
 const ModelConfig* Config::find_id(const ModelId& id) const noexcept {
-    const auto at = std::lower_bound(models.begin(), models.end(), id,
-                                     [](const ModelConfig& m, const ModelId& i) { return m.id < i; });
+    const auto at =
+        std::lower_bound(models.begin(), models.end(), id,
+                         [](const ModelConfig& m, const ModelId& i) { return m.id < i; });
     return at != models.end() && at->id == id ? &*at : nullptr;
 }
 

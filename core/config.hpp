@@ -18,19 +18,19 @@ namespace corral {
 /// One model: how to start its server, where it listens, how long it may idle.
 struct ModelConfig {
     ModelId id;
-    std::string name;                     ///< for people; listing only
-    std::string description;              ///< for people; listing only
-    std::string cmd;                      ///< as written after macro expansion; ${PORT} still in it
-    std::vector<std::string> argv;        ///< cmd split into words; ${PORT} still in it; empty: none
-    std::vector<std::string> cmd_stop;    ///< split; may hold ${PORT} and ${PID}; empty: SIGTERM
+    std::string name;                   ///< for people; listing only
+    std::string description;            ///< for people; listing only
+    std::string cmd;                    ///< as written after macro expansion; ${PORT} still in it
+    std::vector<std::string> argv;      ///< cmd split into words; ${PORT} still in it; empty: none
+    std::vector<std::string> cmd_stop;  ///< split; may hold ${PORT} and ${PID}; empty: SIGTERM
     std::string proxy = "http://localhost:${PORT}";  ///< upstream URL; ${PORT} still in it
-    std::uint16_t port = 0;               ///< preferred port for ${PORT}; 0 when cmd has none
+    std::uint16_t port = 0;                  ///< preferred port for ${PORT}; 0 when cmd has none
     std::string check_endpoint = "/health";  ///< path that answers 200 when ready; "none": no check
-    std::vector<std::string> aliases;     ///< other names that requests may use
-    std::vector<std::string> env;         ///< NAME=value, added to Corral's own environment
-    std::string use_model_name;           ///< name sent upstream instead; empty: bytes unchanged
-    bool unlisted = false;                ///< usable but not shown by /v1/models
-    std::chrono::seconds ttl{0};          ///< idle time before unloading; 0: never
+    std::vector<std::string> aliases;        ///< other names that requests may use
+    std::vector<std::string> env;            ///< NAME=value, added to Corral's own environment
+    std::string use_model_name;              ///< name sent upstream instead; empty: bytes unchanged
+    bool unlisted = false;                   ///< usable but not shown by /v1/models
+    std::chrono::seconds ttl{0};             ///< idle time before unloading; 0: never
     std::chrono::seconds health_check_timeout{120};  ///< exec to first 200
     std::chrono::seconds unload_timeout{10};         ///< grace between SIGTERM and SIGKILL
     std::uint32_t concurrency_limit = 0;  ///< requests served at once; 0: the default of 10
@@ -41,9 +41,9 @@ struct ModelConfig {
 /// A llama-swap group: which models share one place (swap), which groups empty others (exclusive).
 struct GroupConfig {
     std::string id;
-    bool swap = true;        ///< at most one member runs at a time
-    bool exclusive = true;   ///< starting a member stops models of other non-persistent groups
-    bool persistent = false; ///< other groups never stop its members
+    bool swap = true;         ///< at most one member runs at a time
+    bool exclusive = true;    ///< starting a member stops models of other non-persistent groups
+    bool persistent = false;  ///< other groups never stop its members
     std::vector<ModelId> members;
 
     friend bool operator==(const GroupConfig&, const GroupConfig&) = default;
@@ -58,13 +58,13 @@ struct Limits {
     std::size_t body_buffered_total = 512ULL << 20;  ///< the same over all requests
     std::size_t connections = 10'000;                ///< client connections at once
     std::size_t waiting_per_model = 1'000;           ///< requests waiting for one model
-    std::chrono::milliseconds head_timeout{10'000};       ///< first byte of a head to its end
-    std::chrono::milliseconds body_idle_timeout{10'000};  ///< between two bytes of a request body
-    std::chrono::milliseconds keep_alive_timeout{75'000}; ///< idle between two requests
-    std::chrono::milliseconds write_timeout{60'000};      ///< a client that takes no byte so long
-    std::chrono::milliseconds connect_timeout{30'000};    ///< to an upstream
-    std::chrono::milliseconds probe_timeout{2'000};       ///< one readiness probe
-    std::chrono::milliseconds shutdown_grace{30'000};     ///< drain time at SIGTERM
+    std::chrono::milliseconds head_timeout{10'000};  ///< first byte of a head to its end
+    std::chrono::milliseconds body_idle_timeout{10'000};   ///< between two bytes of a request body
+    std::chrono::milliseconds keep_alive_timeout{75'000};  ///< idle between two requests
+    std::chrono::milliseconds write_timeout{60'000};       ///< a client that takes no byte so long
+    std::chrono::milliseconds connect_timeout{30'000};     ///< to an upstream
+    std::chrono::milliseconds probe_timeout{2'000};        ///< one readiness probe
+    std::chrono::milliseconds shutdown_grace{30'000};      ///< drain time at SIGTERM
 
     friend bool operator==(const Limits&, const Limits&) = default;
 };

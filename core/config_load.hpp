@@ -17,8 +17,8 @@ namespace corral {
 using EnvironmentLookup = std::function<std::optional<std::string>(const std::string&)>;
 
 struct ConfigLoad {
-    std::optional<Config> config;          ///< absent when the file cannot be used at all
-    std::vector<Diagnostic> diagnostics;   ///< in the order of the file
+    std::optional<Config> config;         ///< absent when the file cannot be used at all
+    std::vector<Diagnostic> diagnostics;  ///< in the order of the file
 };
 
 /// Reads a whole configuration. `origin` names the file in diagnostics. A mistake that llama-swap

@@ -12,11 +12,11 @@ enum class Severity : std::uint8_t { note, warning, error };
 struct Diagnostic {
     Severity severity = Severity::error;
     std::string file;
-    int line = 0;        ///< from 1; 0 when the whole file is meant
-    int column = 0;      ///< from 1
-    std::string message; ///< what is wrong
-    std::string hint;    ///< what to do, or the nearest valid name; may be empty
-    std::string source;  ///< the offending line, for the caret; may be empty
+    int line = 0;         ///< from 1; 0 when the whole file is meant
+    int column = 0;       ///< from 1
+    std::string message;  ///< what is wrong
+    std::string hint;     ///< what to do, or the nearest valid name; may be empty
+    std::string source;   ///< the offending line, for the caret; may be empty
 };
 
 /// `file:line:column: error: message` with the line, a caret and the hint below it; no final

@@ -1,6 +1,7 @@
 #include "core/error.hpp"
 
 #include <array>
+#include <ostream>
 #include <stdexcept>
 
 namespace corral {
@@ -61,6 +62,10 @@ const boost::system::error_category& corral_category() noexcept {
 
 boost::system::error_code make_error_code(Errc code) noexcept {
     return {static_cast<int>(code), corral_category()};
+}
+
+std::ostream& operator<<(std::ostream& out, const Error& error) {
+    return out << error.code.message() << ": " << error.detail;
 }
 
 void throw_exception_from_error(const Error& error, const boost::source_location& where) {

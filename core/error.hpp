@@ -6,7 +6,9 @@
 #include <boost/assert/source_location.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
+
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 
@@ -17,24 +19,24 @@ enum class Blame : std::uint8_t { client, upstream, internal };
 
 /// What went wrong, as a stable machine-readable name (errc_name) that also picks the HTTP status.
 enum class Errc : std::uint8_t {
-    bad_request = 1,     ///< the request is not clean HTTP or misses something
-    malformed_json,      ///< the body is not one JSON document
-    model_missing,       ///< the request names no model
-    model_not_found,     ///< no such model or alias
-    not_found,           ///< no such path
-    method_not_allowed,  ///< the path exists, the method does not
-    misdirected,         ///< the Host is not one of ours
-    forbidden,           ///< refused by policy
-    unauthorized,        ///< no or wrong API key
-    body_too_large,      ///< more had to be held than the limits allow
-    head_too_large,      ///< request or response head beyond the limits
-    unsupported,         ///< a feature that is not served (501, 415)
-    concurrency_limit,   ///< the model's concurrencyLimit is reached (429)
-    overloaded,          ///< a queue or table is full (503, Retry-After)
-    shutting_down,       ///< the program is stopping (503)
-    unloaded,            ///< the model was unloaded while the request waited (503)
-    start_failed,        ///< the child could not be started or died before it was ready (502)
-    start_timeout,       ///< the child was not ready in time (502)
+    bad_request = 1,       ///< the request is not clean HTTP or misses something
+    malformed_json,        ///< the body is not one JSON document
+    model_missing,         ///< the request names no model
+    model_not_found,       ///< no such model or alias
+    not_found,             ///< no such path
+    method_not_allowed,    ///< the path exists, the method does not
+    misdirected,           ///< the Host is not one of ours
+    forbidden,             ///< refused by policy
+    unauthorized,          ///< no or wrong API key
+    body_too_large,        ///< more had to be held than the limits allow
+    head_too_large,        ///< request or response head beyond the limits
+    unsupported,           ///< a feature that is not served (501, 415)
+    concurrency_limit,     ///< the model's concurrencyLimit is reached (429)
+    overloaded,            ///< a queue or table is full (503, Retry-After)
+    shutting_down,         ///< the program is stopping (503)
+    unloaded,              ///< the model was unloaded while the request waited (503)
+    start_failed,          ///< the child could not be started or died before it was ready (502)
+    start_timeout,         ///< the child was not ready in time (502)
     upstream_unreachable,  ///< connect failed (502)
     upstream_closed,       ///< the upstream ended the connection too early (502)
     upstream_malformed,    ///< the upstream's answer is not clean HTTP (502)
@@ -62,13 +64,18 @@ struct Error {
     Error() = default;
     Error(boost::system::error_code c, Blame b, std::string d)
         : code(c), blame(b), detail(std::move(d)) {}
-    Error(Errc c, Blame b, std::string d) : code(make_error_code(c)), blame(b), detail(std::move(d)) {}
+    Error(Errc c, Blame b, std::string d)
+        : code(make_error_code(c)), blame(b), detail(std::move(d)) {}
 
     /// True when the code is this Errc.
     [[nodiscard]] bool is(Errc c) const noexcept { return code == make_error_code(c); }
 };
 
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+/// `code: detail`, so that a failed CHECK on a Result says why.
+std::ostream& operator<<(std::ostream& out, const Error& error);
+
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 template <class T = void>
 using Result = boost::system::result<T, Error>;

@@ -1,10 +1,11 @@
 #include "core/log.hpp"
 
 #include <fmt/format.h>
-#include <memory>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
+
+#include <memory>
 
 namespace corral::log {
 namespace {
@@ -26,11 +27,12 @@ spdlog::level::level_enum level_of(LogLevel level) {
 /// journald reads a priority from `<N>` at the start of a line (sd-daemon(3)).
 class JournalSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     void sink_it_(const spdlog::details::log_msg& msg) override {
-        const char* priority = msg.level >= spdlog::level::err     ? "<3>"
-                               : msg.level >= spdlog::level::warn  ? "<4>"
+        const char* priority = msg.level >= spdlog::level::err    ? "<3>"
+                               : msg.level >= spdlog::level::warn ? "<4>"
                                : msg.level >= spdlog::level::info ? "<6>"
-                                                                   : "<7>";
-        fmt::print(stderr, "{}{}\n", priority, fmt::string_view(msg.payload.data(), msg.payload.size()));
+                                                                  : "<7>";
+        fmt::print(stderr, "{}{}\n", priority,
+                   fmt::string_view(msg.payload.data(), msg.payload.size()));
     }
     void flush_() override { std::fflush(stderr); }
 };
@@ -51,7 +53,9 @@ void setup(LogLevel level, bool journal) {
     set_level(level);
 }
 
-void set_level(LogLevel level) { spdlog::set_level(level_of(level)); }
+void set_level(LogLevel level) {
+    spdlog::set_level(level_of(level));
+}
 
 std::string clean(std::string_view text, std::size_t max) {
     std::string out;

@@ -6,6 +6,7 @@
 #include "core/config.hpp"
 
 #include <spdlog/spdlog.h>
+
 #include <string>
 #include <string_view>
 
