@@ -46,6 +46,7 @@ private:
         ext_quoted,
         ext_escape,
         ext_after_quoted,
+        ext_after_value,
         size_lf,
         data,
         data_cr,
@@ -61,6 +62,7 @@ private:
     [[nodiscard]] bool framing_byte(unsigned char c);
     [[nodiscard]] bool size_byte(unsigned char c);
     [[nodiscard]] bool extension_byte(unsigned char c);
+    [[nodiscard]] bool extension_end(unsigned char c) noexcept;
     [[nodiscard]] bool trailer_byte(unsigned char c);
     [[nodiscard]] bool end_size_line();
     [[nodiscard]] bool fail(std::string_view reason) noexcept;

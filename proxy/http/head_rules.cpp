@@ -1,0 +1,542 @@
+#include "proxy/http/head_rules.hpp"
+
+#include "proxy/http/error_body.hpp"
+#include "proxy/http/http_chars.hpp"
+
+#include <arpa/inet.h>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace corral::http {
+namespace {
+
+constexpr std::size_t method_bytes_max = 32;
+
+Error bad(std::string detail) {
+    return {Errc::bad_request, Blame::client, std::move(detail)};
+}
+
+Error malformed(std::string detail) {
+    return {Errc::upstream_malformed, Blame::upstream, std::move(detail)};
+}
+
+/// Takes the next line off a head without its CRLF. Requires: a head that scan_head() accepted.
+std::string_view next_line(std::string_view& head) noexcept {
+    const auto end = head.find("\r\n");
+    const auto line = head.substr(0, end);
+    head.remove_prefix(end == std::string_view::npos ? head.size() : end + 2);
+    return line;
+}
+
+/// A name that some server folds onto a framing field's name (`Transfer_Encoding`,
+/// `content.length`), so that it would see what we did not.
+bool is_look_alike(std::string_view name) noexcept {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> guarded{{
+        {"transferencoding", "transfer-encoding"},
+        {"contentlength", "content-length"},
+        {"host", "host"},
+    }};
+    std::array<char, 24> folded{};
+    std::size_t size = 0;
+    for (const char c : name) {
+        const char lower = chars::to_lower(c);
+        if ((lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9')) {
+            if (size == folded.size()) {
+                return false;
+            }
+            folded[size++] = lower;
+        }
+    }
+    const std::string_view text(folded.data(), size);
+    for (const auto& [plain, exact] : guarded) {
+        if (text == plain && !equals_no_case(name, exact)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Reads the field lines of a head. The error text is the same for both directions.
+std::optional<std::string> read_fields(std::string_view lines, Fields& out) {
+    out.reserve(lines.size(), 16);
+    while (!lines.empty()) {
+        const auto line = next_line(lines);
+        if (line.empty()) {
+            return std::nullopt;
+        }
+        const auto colon = line.find(':');
+        if (colon == std::string_view::npos) {
+            return "a header line has no colon (RFC 9112 section 5)";
+        }
+        const auto name = line.substr(0, colon);
+        if (!chars::is_token(name)) {
+            return "a header name has a character that names do not have; note that no space may "
+                   "stand before the colon (RFC 9112 section 5.1)";
+        }
+        if (is_look_alike(name)) {
+            return "a header name looks like that of a framing field but is not the same";
+        }
+        const auto value = chars::trim(line.substr(colon + 1));
+        if (!chars::all_of(value, chars::field_value)) {
+            return "the value of header " + std::string(name) +
+                   " has a control character (RFC 9110 section 5.5)";
+        }
+        out.add(name, value);
+    }
+    return std::nullopt;
+}
+
+struct Framed {
+    std::optional<std::uint64_t> length;
+    bool chunked = false;
+    std::string problem;       ///< empty: none
+    bool unsupported = false;  ///< the problem is a coding that we do not know
+};
+
+void read_codings(const Fields& fields, Framed& out) {
+    std::size_t chunked = 0;
+    bool unknown = false;
+    for (const Field field : fields) {
+        if (!equals_no_case(field.name, "transfer-encoding")) {
+            continue;
+        }
+        std::string_view list = field.value;
+        if (list.empty() || list.front() == ',' || list.back() == ',') {
+            out.problem = "Transfer-Encoding has an empty element";
+            return;
+        }
+        while (const auto coding = next_element(list)) {
+            if (!chars::is_token(*coding)) {
+                out.problem = "Transfer-Encoding is malformed (RFC 9112 section 6.1)";
+                return;
+            }
+            equals_no_case(*coding, "chunked") ? void(++chunked) : void(unknown = true);
+        }
+    }
+    if (unknown) {
+        out.problem = "a transfer coding other than chunked is not supported";
+        out.unsupported = true;
+    } else if (chunked != 1) {
+        out.problem = "chunked is given more than once (RFC 9112 section 6.1)";
+    }
+    out.chunked = chunked == 1 && !unknown;
+}
+
+/// Content-Length and Transfer-Encoding as RFC 9112 §6 has them, without what it lets recipients
+/// repair: each lenience was a smuggling hole of somebody's.
+Framed read_framing(const Fields& fields, unsigned minor_version) {
+    Framed out;
+    const auto lengths = fields.count("content-length");
+    const auto codings = fields.count("transfer-encoding");
+    if (lengths > 0 && codings > 0) {
+        out.problem = "both Content-Length and Transfer-Encoding (RFC 9112 section 6.3)";
+    } else if (lengths > 1) {
+        out.problem = "Content-Length is given more than once (RFC 9110 section 8.6)";
+    } else if (lengths == 1) {
+        out.length = chars::decimal(*fields.find("content-length"));
+        if (!out.length) {
+            out.problem = "Content-Length is not a plain decimal number below 2^63";
+        }
+    } else if (codings > 0 && minor_version == 0) {
+        out.problem = "Transfer-Encoding with HTTP/1.0 (RFC 9112 section 6.1)";
+    } else if (codings > 0) {
+        read_codings(fields, out);
+    }
+    return out;
+}
+
+/// `HTTP/1.x` → x; nullopt otherwise.
+std::optional<unsigned> minor_of(std::string_view version) noexcept {
+    if (version.size() == 8 && version.starts_with("HTTP/1.") && version[7] >= '0' &&
+        version[7] <= '9') {
+        return static_cast<unsigned>(version[7] - '0');
+    }
+    return std::nullopt;
+}
+
+bool is_other_major(std::string_view version) noexcept {
+    return version.size() == 8 && version.starts_with("HTTP/") && version[5] >= '0' &&
+           version[5] <= '9' && version[5] != '1' && version[6] == '.' && version[7] >= '0' &&
+           version[7] <= '9';
+}
+
+bool wants_keep_alive(const Fields& fields, unsigned minor_version) noexcept {
+    if (fields.lists("connection", "close")) {
+        return false;
+    }
+    return minor_version >= 1 || fields.lists("connection", "keep-alive");
+}
+
+struct RequestLine {
+    std::string_view method, target;
+    unsigned minor_version = 1;
+};
+
+Result<RequestLine> read_request_line(std::string_view line) {
+    RequestLine out;
+    const auto first = line.find(' ');
+    const auto last = line.rfind(' ');
+    if (first == std::string_view::npos || first == last) {
+        return bad("the request line is not `METHOD target HTTP/1.1` (RFC 9112 section 3)");
+    }
+    out.method = line.substr(0, first);
+    out.target = line.substr(first + 1, last - first - 1);
+    const auto version = line.substr(last + 1);
+    if (!chars::is_token(out.method) || out.method.size() > method_bytes_max) {
+        return bad("the method is malformed (RFC 9110 section 9.1)");
+    }
+    const auto minor = minor_of(version);
+    if (!minor && is_other_major(version)) {
+        return refuse(HttpStatus::version_not_supported,
+                      "this server speaks HTTP/1.1 and HTTP/1.0 only");
+    }
+    if (!minor) {
+        return bad("the HTTP version is malformed (RFC 9112 section 2.3)");
+    }
+    // A higher minor version is served as the highest known one (RFC 9110 §2.5).
+    out.minor_version = *minor == 0 ? 0 : 1;
+    if (out.target.empty() || !chars::all_of(out.target, chars::target)) {
+        return bad("the request target has a space, a fragment or a control character");
+    }
+    return out;
+}
+
+/// Brings an absolute-form target into origin-form and gives its authority (RFC 9112 §3.2.2).
+Result<std::string_view> split_absolute(std::string_view target, RequestHead& out) {
+    const auto scheme = target.find("://");
+    const auto name = target.substr(0, scheme);
+    if (scheme == std::string_view::npos ||
+        (!equals_no_case(name, "http") && !equals_no_case(name, "https"))) {
+        return bad("the request target starts with neither `/` nor `http://`");
+    }
+    const auto rest = target.substr(scheme + 3);
+    const auto end = rest.find_first_of("/?");
+    const auto authority = rest.substr(0, end);
+    if (!is_valid_host(authority)) {
+        return bad("the host in the request target is malformed");
+    }
+    if (end == std::string_view::npos) {
+        out.target = out.method == "OPTIONS" ? "*" : "/";
+    } else {
+        out.target = rest[end] == '?' ? "/" : "";
+        out.target += rest.substr(end);
+    }
+    return authority;
+}
+
+Result<void> check_target_and_host(std::string_view target, RequestHead& out) {
+    if (out.method == "CONNECT") {
+        return Error(Errc::unsupported, Blame::client, "CONNECT is not served");
+    }
+    const auto hosts = out.fields.count("host");
+    const auto host = out.fields.find("host").value_or("");
+    if (hosts > 1) {
+        return bad("Host is given more than once (RFC 9112 section 3.2)");
+    }
+    if (hosts == 0 && out.minor_version >= 1) {
+        return bad("Host is missing (RFC 9112 section 3.2)");
+    }
+    if (hosts == 1 && !is_valid_host(host)) {
+        return bad("Host is malformed (RFC 9112 section 3.2)");
+    }
+    out.host = host;
+    if (target.front() == '/' || (target == "*" && out.method == "OPTIONS")) {
+        out.target = target;
+        return {};
+    }
+    if (target == "*") {
+        return bad("the target `*` is for OPTIONS only (RFC 9112 section 3.2.4)");
+    }
+    const auto authority = split_absolute(target, out);
+    if (!authority) {
+        return authority.error();
+    }
+    out.host = *authority;  // it wins over Host (RFC 9112 §3.2.2)
+    return {};
+}
+
+Result<void> check_connection(RequestHead& out) {
+    bool upgrade_listed = false;
+    for (const Field field : out.fields) {
+        if (!equals_no_case(field.name, "connection")) {
+            continue;
+        }
+        std::string_view list = field.value;
+        while (const auto option = next_element(list)) {
+            if (!chars::is_token(*option)) {
+                return bad("Connection is malformed (RFC 9110 section 7.6.1)");
+            }
+            upgrade_listed = upgrade_listed || equals_no_case(*option, "upgrade");
+        }
+    }
+    out.keep_alive = wants_keep_alive(out.fields, out.minor_version);
+    if (out.fields.count("http2-settings") > 0 || out.fields.lists("upgrade", "h2c")) {
+        return Error(Errc::unsupported, Blame::client, "an upgrade to HTTP/2 is not supported");
+    }
+    const bool has_body = out.framing.kind == BodyKind::chunked || out.framing.length > 0;
+    if (upgrade_listed && out.minor_version >= 1 && !has_body) {
+        for (const Field field : out.fields) {
+            if (equals_no_case(field.name, "upgrade") && !field.value.empty()) {
+                out.upgrade += out.upgrade.empty() ? "" : ", ";
+                out.upgrade += field.value;
+            }
+        }
+    }
+    return {};
+}
+
+Result<void> check_expect(RequestHead& out) {
+    for (const Field field : out.fields) {
+        if (!equals_no_case(field.name, "expect")) {
+            continue;
+        }
+        if (!equals_no_case(field.value, "100-continue")) {
+            return refuse(HttpStatus::expectation_failed,
+                          "the only expectation that is understood is 100-continue");
+        }
+        // HTTP/1.0 clients do not know of 100 (RFC 9110 §10.1.1).
+        out.expect_continue = out.minor_version >= 1 && out.framing.kind != BodyKind::none;
+    }
+    return {};
+}
+
+Result<void> frame_request(RequestHead& out) {
+    auto framed = read_framing(out.fields, out.minor_version);
+    if (!framed.problem.empty()) {
+        return framed.unsupported
+                   ? Error(Errc::unsupported, Blame::client, std::move(framed.problem))
+                   : bad(std::move(framed.problem));
+    }
+    if (framed.chunked) {
+        out.framing = {BodyKind::chunked, 0};
+    } else if (framed.length) {
+        out.framing = {BodyKind::content_length, *framed.length};
+    }
+    return {};
+}
+
+Result<void> read_status_line(std::string_view line, ResponseHead& out) {
+    const auto minor = minor_of(line.substr(0, 8));
+    if (!minor) {
+        return malformed("the answer does not start with HTTP/1.x");
+    }
+    out.minor_version = *minor == 0 ? 0 : 1;
+    const auto code = line.size() >= 12 ? line.substr(9, 3) : std::string_view{};
+    const bool spaced = line.size() > 8 && line[8] == ' ' && (line.size() == 12 || line[12] == ' ');
+    if (code.empty() || !spaced || !chars::all_of(code, chars::digit)) {
+        return malformed("the answer's status line is malformed (RFC 9112 section 4)");
+    }
+    out.status = static_cast<unsigned>(*chars::decimal(code));
+    if (out.status < 100 || out.status > 599) {
+        return malformed("the answer's status is not between 100 and 599");
+    }
+    out.reason = line.size() > 13 ? line.substr(13) : std::string_view{};
+    if (!chars::all_of(out.reason, chars::field_value)) {
+        return malformed("the answer's reason phrase has a control character");
+    }
+    return {};
+}
+
+Result<void> frame_response(const ResponseContext& context, ResponseHead& out) {
+    auto framed = read_framing(out.fields, out.minor_version);
+    if (!framed.problem.empty()) {
+        return malformed("the answer's framing: " + framed.problem);
+    }
+    out.declared_length = framed.length;
+    const bool never_a_body = out.status < 200 || out.status == 204;
+    if (never_a_body && (framed.chunked || framed.length.value_or(0) != 0)) {
+        return malformed("an answer of status " + std::to_string(out.status) +
+                         " announces a body (RFC 9112 section 6.3)");
+    }
+    if (never_a_body || out.status == 304 || context.request_method == "HEAD") {
+        out.framing = {};
+    } else if (framed.chunked) {
+        out.framing = {BodyKind::chunked, 0};
+    } else if (framed.length) {
+        out.framing = {BodyKind::content_length, *framed.length};
+    } else {
+        out.framing = {BodyKind::until_close, 0};
+    }
+    out.keep_alive = wants_keep_alive(out.fields, out.minor_version) &&
+                     out.framing.kind != BodyKind::until_close;
+    return {};
+}
+
+}  // namespace
+
+HeadScanner::HeadScanner(const Limits& limits, HeadOf of) noexcept
+    : bytes_max_(limits.head_bytes_max),
+      line_max_(limits.head_line_bytes_max),
+      fields_max_(limits.head_fields_max),
+      of_(of) {}
+
+void HeadScanner::restart() noexcept {
+    at_ = line_begin_ = lines_ = 0;
+    skipped_empty_line_ = false;
+    verdict_.reset();
+}
+
+HeadScan HeadScanner::refuse(std::string reason) {
+    verdict_ = HeadScan{HeadScan::State::refused, 0,
+                        of_ == HeadOf::request ? bad(std::move(reason))
+                                               : malformed("the answer's head: " + reason)};
+    return *verdict_;
+}
+
+HeadScan HeadScanner::too_large(std::string what) {
+    auto error = of_ == HeadOf::response ? malformed("the answer's head: " + what)
+                 : lines_ == 0           ? http::refuse(HttpStatus::uri_too_long, std::move(what))
+                               : Error(Errc::head_too_large, Blame::client, std::move(what));
+    verdict_ = HeadScan{HeadScan::State::refused, 0, std::move(error)};
+    return *verdict_;
+}
+
+std::optional<HeadScan> HeadScanner::end_line(std::string_view line, std::size_t end) {
+    if (line.empty() && lines_ == 0) {
+        if (skipped_empty_line_ || of_ == HeadOf::response) {
+            return refuse("it begins with empty lines");
+        }
+        skipped_empty_line_ = true;
+        return std::nullopt;
+    }
+    if (line.empty()) {
+        verdict_ = HeadScan{HeadScan::State::complete, end, std::nullopt};
+        return verdict_;
+    }
+    ++lines_;
+    if (lines_ > fields_max_ + 1) {
+        return too_large("more than " + std::to_string(fields_max_) + " header fields");
+    }
+    return std::nullopt;
+}
+
+HeadScan HeadScanner::scan(std::string_view bytes) {
+    if (verdict_) {
+        return *verdict_;
+    }
+    for (; at_ < bytes.size(); ++at_) {
+        const auto c = static_cast<unsigned char>(bytes[at_]);
+        if (at_ >= bytes_max_) {
+            return too_large("longer than " + std::to_string(bytes_max_) + " bytes");
+        }
+        if (at_ - line_begin_ >= line_max_ + 2) {
+            return too_large("a line is longer than " + std::to_string(line_max_) + " bytes");
+        }
+        if (c == '\n') {
+            if (at_ == line_begin_ || bytes[at_ - 1] != '\r') {
+                return refuse("a line ends without a carriage return (RFC 9112 section 2.2)");
+            }
+            const auto line = bytes.substr(line_begin_, at_ - 1 - line_begin_);
+            if (auto end = end_line(line, at_ + 1)) {
+                return *std::move(end);
+            }
+            line_begin_ = at_ + 1;
+            continue;
+        }
+        if (at_ > line_begin_ && bytes[at_ - 1] == '\r') {
+            return refuse("a carriage return stands alone (RFC 9112 section 2.2)");
+        }
+        if (at_ == line_begin_ && (c == ' ' || c == '\t')) {
+            return refuse(
+                "a line begins with a space; folded lines are not accepted "
+                "(RFC 9112 section 5.2)");
+        }
+        if (c != '\r' && !chars::field_value[c]) {
+            return refuse("it has a control character");
+        }
+    }
+    return {};
+}
+
+HeadScan scan_head(std::string_view bytes, const Limits& limits, HeadOf of) {
+    return HeadScanner(limits, of).scan(bytes);
+}
+
+Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits) {
+    auto scan = scan_head(head, limits);
+    if (scan.error) {
+        return *std::move(scan.error);
+    }
+    if (scan.state != HeadScan::State::complete || scan.bytes != head.size()) {
+        return bad("the head is not complete");
+    }
+    if (head.starts_with("\r\n")) {
+        head.remove_prefix(2);
+    }
+    const auto line = read_request_line(next_line(head));
+    if (!line) {
+        return line.error();
+    }
+    RequestHead out;
+    out.method = line->method;
+    out.minor_version = line->minor_version;
+    if (auto problem = read_fields(head, out.fields)) {
+        return bad(*std::move(problem));
+    }
+    for (const auto check : {frame_request, check_connection, check_expect}) {
+        if (auto checked = check(out); !checked) {
+            return std::move(checked).error();
+        }
+    }
+    if (auto checked = check_target_and_host(line->target, out); !checked) {
+        return std::move(checked).error();
+    }
+    return out;
+}
+
+Result<ResponseHead> parse_response_head(std::string_view head, const ResponseContext& context,
+                                         const Limits& limits) {
+    auto scan = scan_head(head, limits, HeadOf::response);
+    if (scan.error) {
+        return *std::move(scan.error);
+    }
+    if (scan.state != HeadScan::State::complete || scan.bytes != head.size()) {
+        return malformed("the answer's head is not complete");
+    }
+    ResponseHead out;
+    if (auto read = read_status_line(next_line(head), out); !read) {
+        return std::move(read).error();
+    }
+    if (auto problem = read_fields(head, out.fields)) {
+        return malformed("the answer's head: " + *problem);
+    }
+    if (auto framed = frame_response(context, out); !framed) {
+        return std::move(framed).error();
+    }
+    if (out.status == 101 && !context.upgrade_requested) {
+        return malformed("the answer switches protocols without having been asked to");
+    }
+    return out;
+}
+
+bool is_valid_host(std::string_view host) noexcept {
+    std::string_view port;
+    if (host.starts_with('[')) {
+        const auto end = host.find(']');
+        std::array<char, INET6_ADDRSTRLEN + 1> literal{};
+        if (end == std::string_view::npos || end - 1 >= literal.size()) {
+            return false;
+        }
+        std::memcpy(literal.data(), host.data() + 1, end - 1);
+        in6_addr ignored{};
+        if (::inet_pton(AF_INET6, literal.data(), &ignored) != 1) {
+            return false;
+        }
+        port = host.substr(end + 1);
+    } else {
+        const auto colon = host.find(':');
+        const auto name = host.substr(0, colon);
+        if (name.empty() || name.size() > 255 || !chars::all_of(name, chars::host_name)) {
+            return false;
+        }
+        port = colon == std::string_view::npos ? std::string_view{} : host.substr(colon);
+    }
+    if (port.empty() || port == ":") {
+        return true;
+    }
+    const auto number = port.front() == ':' ? chars::decimal(port.substr(1)) : std::nullopt;
+    return number && port.size() <= 6 && *number <= 65535;
+}
+
+}  // namespace corral::http

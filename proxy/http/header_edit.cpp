@@ -1,0 +1,253 @@
+#include "proxy/http/header_edit.hpp"
+
+#include "proxy/http/error_body.hpp"
+#include "proxy/http/http_chars.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace corral::http {
+namespace {
+
+/// Writes one head. Errors are remembered and come out at the end.
+class HeadWriter {
+public:
+    explicit HeadWriter(std::size_t expected) { text_.reserve(expected); }
+
+    void start(std::string_view first, std::string_view second, std::string_view third) {
+        text_.append(first).append(" ").append(second).append(" ").append(third).append("\r\n");
+    }
+    /// A field that was checked when it came in.
+    void copy(std::string_view name, std::string_view value) {
+        text_.append(name).append(": ").append(value).append("\r\n");
+    }
+    /// A field that we make.
+    void put(std::string_view name, std::string_view value) {
+        if (const auto checked = checked_value(name, value)) {
+            copy(name, *checked);
+        } else if (!error_) {
+            error_ = checked.error();
+        }
+    }
+    [[nodiscard]] Result<std::string> finish() {
+        if (error_) {
+            return *std::move(error_);
+        }
+        text_ += "\r\n";
+        return std::move(text_);
+    }
+
+private:
+    std::string text_;
+    std::optional<Error> error_;
+};
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
+    return std::any_of(names.begin(), names.end(),
+                       [&](std::string_view each) { return equals_no_case(name, each); });
+}
+
+bool is_set(std::string_view name, std::span<const Field> set) noexcept {
+    return std::any_of(set.begin(), set.end(),
+                       [&](const Field& each) { return equals_no_case(name, each.name); });
+}
+
+/// Fields that Connection names are for the next hop only. Framing and Host are ours anyhow.
+class Nominated {
+public:
+    explicit Nominated(const Fields& fields) {
+        for (const Field field : fields) {
+            if (!equals_no_case(field.name, "connection")) {
+                continue;
+            }
+            std::string_view list = field.value;
+            while (const auto option = next_element(list)) {
+                if (!equals_no_case(*option, "close") && !equals_no_case(*option, "keep-alive")) {
+                    names_.push_back(*option);
+                }
+            }
+        }
+    }
+    [[nodiscard]] bool has(std::string_view name) const noexcept { return is_one_of(name, names_); }
+
+private:
+    std::vector<std::string_view> names_;
+};
+
+void put_framing(HeadWriter& out, const Framing& framing) {
+    if (framing.kind == BodyKind::content_length) {
+        out.put("Content-Length", std::to_string(framing.length));
+    } else if (framing.kind == BodyKind::chunked) {
+        out.put("Transfer-Encoding", "chunked");
+    }
+}
+
+void put_forwarded_for(HeadWriter& out, const Fields& fields, std::string_view client) {
+    std::string value;
+    for (const Field field : fields) {
+        if (equals_no_case(field.name, "x-forwarded-for") && !field.value.empty()) {
+            value.append(field.value).append(", ");
+        }
+    }
+    out.put("X-Forwarded-For", value.append(client));
+}
+
+bool expects_content(std::string_view method) noexcept {
+    return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+void put_stream_fields(HeadWriter& out, const ResponseHead& head, const ResponseEdit& edit) {
+    const auto absent = [&](std::string_view name) {
+        return head.fields.count(name) == 0 && !is_set(name, edit.set);
+    };
+    const auto type = head.fields.find("content-type").value_or("");
+    if (!equals_no_case(type.substr(0, 17), "text/event-stream")) {
+        return;
+    }
+    if (absent("x-accel-buffering")) {
+        out.put("X-Accel-Buffering", "no");
+    }
+    if (absent("cache-control")) {
+        out.put("Cache-Control", "no-transform");
+    }
+}
+
+void put_connection(HeadWriter& out, const ResponseHead& head, const ResponseEdit& edit) {
+    if (edit.upgrade && head.status == 101) {
+        out.put("Connection", "Upgrade");
+        if (const auto protocol = head.fields.find("upgrade")) {
+            out.put("Upgrade", *protocol);
+        }
+    } else if (!edit.keep_alive) {
+        out.put("Connection", "close");
+    } else if (edit.client_minor_version == 0) {
+        out.put("Connection", "keep-alive");
+    }
+}
+
+std::string status_text(unsigned status) {
+    return std::to_string(status);
+}
+
+void put_response_framing(HeadWriter& out, const ResponseHead& head, const ResponseEdit& edit) {
+    if (head.status < 200 || head.status == 204) {
+        return;
+    }
+    if (edit.framing.kind == BodyKind::none && head.declared_length) {
+        put_framing(out, {BodyKind::content_length, *head.declared_length});
+        return;
+    }
+    put_framing(out, edit.framing);
+}
+
+}  // namespace
+
+Result<std::string_view> checked_value(std::string_view name, std::string_view value) {
+    if (!chars::all_of(value, chars::field_value) || chars::trim(value).size() != value.size()) {
+        return Error(Errc::internal, Blame::internal,
+                     "the value for header " + std::string(name) +
+                         " has a control character or a space at its end");
+    }
+    return value;
+}
+
+bool is_hop_by_hop(std::string_view name) noexcept {
+    constexpr std::array<std::string_view, 13> names{
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-authentication-info",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "http2-settings",
+        "expect",
+    };
+    return is_one_of(name, names);
+}
+
+Result<std::string> serialize_request_head(const RequestHead& head, const RequestEdit& edit) {
+    HeadWriter out(512 + head.fields.size() * 48);
+    const auto target = edit.target.empty() ? std::string_view(head.target) : edit.target;
+    if (!chars::is_token(head.method) || target.empty() || !chars::all_of(target, chars::target)) {
+        return Error(Errc::internal, Blame::internal, "the request line cannot be written");
+    }
+    out.start(head.method, target, "HTTP/1.1");
+    out.put("Host", edit.host.empty() ? std::string_view(head.host) : edit.host);
+    const Nominated nominated(head.fields);
+    const bool forwarded = !edit.client_address.empty();
+    for (const Field field : head.fields) {
+        const bool ours = equals_no_case(field.name, "host") ||
+                          (forwarded && equals_no_case(field.name, "x-forwarded-for"));
+        if (!ours && !is_hop_by_hop(field.name) && !nominated.has(field.name) &&
+            !is_one_of(field.name, edit.drop) && !is_set(field.name, edit.set)) {
+            out.copy(field.name, field.value);
+        }
+    }
+    if (head.fields.lists("te", "trailers")) {
+        out.put("TE", "trailers");
+    }
+    if (forwarded) {
+        put_forwarded_for(out, head.fields, edit.client_address);
+    }
+    for (const Field& field : edit.set) {
+        out.put(field.name, field.value);
+    }
+    if (edit.framing.kind == BodyKind::none && expects_content(head.method)) {
+        out.put("Content-Length", "0");  // some servers read to the end of the connection without
+    } else {
+        put_framing(out, edit.framing);
+    }
+    if (edit.upgrade && !head.upgrade.empty()) {
+        out.put("Connection", "Upgrade");
+        out.put("Upgrade", head.upgrade);
+    } else if (edit.close) {
+        out.put("Connection", "close");
+    }
+    return out.finish();
+}
+
+Result<std::string> serialize_response_head(const ResponseHead& head, const ResponseEdit& edit) {
+    HeadWriter out(512 + head.fields.size() * 48);
+    const auto own = reason_phrase(static_cast<int>(head.status));
+    out.start("HTTP/1.1", status_text(head.status),
+              head.reason.empty() ? own : std::string_view(head.reason));
+    const Nominated nominated(head.fields);
+    for (const Field field : head.fields) {
+        if (!is_hop_by_hop(field.name) && !nominated.has(field.name) &&
+            !is_one_of(field.name, edit.drop) && !is_set(field.name, edit.set)) {
+            out.copy(field.name, field.value);
+        }
+    }
+    put_stream_fields(out, head, edit);
+    for (const Field& field : edit.set) {
+        out.put(field.name, field.value);
+    }
+    put_response_framing(out, head, edit);
+    put_connection(out, head, edit);
+    return out.finish();
+}
+
+Result<std::string> serialize_answer_head(int status, std::string_view content_type,
+                                          std::uint64_t body_bytes, const ResponseEdit& edit) {
+    ResponseHead head;
+    head.status = static_cast<unsigned>(status);
+    if (!content_type.empty()) {
+        head.fields.add("Content-Type", content_type);
+    }
+    if (auto checked = checked_value("Content-Type", content_type); !checked) {
+        return std::move(checked).error();
+    }
+    ResponseEdit own = edit;
+    if (own.framing.kind == BodyKind::none) {
+        own.framing = {BodyKind::content_length, body_bytes};
+    }
+    return serialize_response_head(head, own);
+}
+
+}  // namespace corral::http
