@@ -1,0 +1,47 @@
+#pragma once
+// Reads what a child writes, for ever and as fast as it comes, so that a full pipe never stops it,
+// and keeps the last of it in an OutputRing. Owned by a Run; main thread, on the main loop. Never
+// reads more than 64 KiB a turn, so that one child's flood delays nobody.
+
+#include "supervisor/launch/output_ring.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace corral {
+
+class OutputPump : public std::enable_shared_from_this<OutputPump> {
+public:
+    static constexpr std::size_t turn_bytes_max = 64 * 1024;
+    static constexpr std::size_t drain_bytes_max = 1024 * 1024;
+
+    /// Takes over `fd`, the read end of a pipe. `model` is for the debug log, to which every line
+    /// goes while that level is on.
+    OutputPump(boost::asio::any_io_executor executor, int fd, std::string model);
+
+    /// Begins to read. Keeps itself alive until the pipe's end or close().
+    void start();
+    /// Reads what is in the pipe now, at most drain_bytes_max, and closes it, whoever holds the
+    /// other end. For when every writer that counts has ended.
+    void drain_and_close();
+
+    [[nodiscard]] const OutputRing& ring() const noexcept { return ring_; }
+
+private:
+    enum class Outcome { more, empty, ended };
+    void wait();
+    Outcome read_some(std::size_t bytes_max);
+    void log_lines();
+    void close();
+
+    boost::asio::posix::stream_descriptor pipe_;
+    std::string model_;
+    OutputRing ring_;
+    std::uint64_t logged_ = 0;  ///< sequence number of the next line for the debug log
+};
+
+}  // namespace corral
