@@ -1,0 +1,181 @@
+// The launcher for real processes: puts together environment, pipe, spawn, process table and ports.
+// Main thread only; blocks no longer than a fork and an exec take.
+
+#include "core/log.hpp"
+#include "supervisor/launch/child_environment.hpp"
+#include "supervisor/launch/launcher.hpp"
+#include "supervisor/launch/port_finder.hpp"
+#include "supervisor/launch/process_table.hpp"
+#include "supervisor/launch/spawn.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <utility>
+
+namespace corral {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Waits until the run has gone. Owns its run; the table may be destroyed meanwhile, which ends it.
+asio::awaitable<ExitStatus> wait_until_gone(std::shared_ptr<Run> run) {
+    while (run->stage != Run::Stage::gone) {
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        if (cancellation.cancelled() != asio::cancellation_type::none ||
+            run->stage == Run::Stage::forgotten) {
+            throw boost::system::system_error(asio::error::operation_aborted, "wait_exit");
+        }
+        co_await run->changed.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_return run->status;
+}
+
+class OsChild final : public Child {
+public:
+    OsChild(std::shared_ptr<ProcessTable> table, std::shared_ptr<Run> run) noexcept
+        : table_(std::move(table)), run_(std::move(run)) {}
+    ~OsChild() override { table_->abandon(run_); }
+    OsChild(const OsChild&) = delete;
+    OsChild& operator=(const OsChild&) = delete;
+
+    [[nodiscard]] pid_t pid() const noexcept override { return run_->main.pid; }
+    [[nodiscard]] asio::awaitable<ExitStatus> wait_exit() override { return wait_until_gone(run_); }
+    void terminate() noexcept override { table_->terminate(*run_); }
+    void kill() noexcept override { table_->kill(*run_); }
+    [[nodiscard]] std::string last_lines(std::size_t count) const override {
+        return run_->pump->ring().last_lines(count);
+    }
+
+private:
+    std::shared_ptr<ProcessTable> table_;
+    std::shared_ptr<Run> run_;
+};
+
+struct Pipe {
+    int read = -1;
+    int write = -1;
+    Pipe() = default;
+    ~Pipe() {
+        for (const int fd : {read, write}) {
+            if (fd >= 0) {
+                ::close(fd);
+            }
+        }
+    }
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+
+    /// 0 or an errno. Both ends close on exec and lie above 2, even where Corral was started with
+    /// its own standard streams closed: dup2() of an equal descriptor would keep close-on-exec.
+    int open() noexcept {
+        int ends[2] = {-1, -1};
+        if (::pipe2(ends, O_CLOEXEC) != 0) {
+            return errno;
+        }
+        read = ::fcntl(ends[0], F_DUPFD_CLOEXEC, 3);
+        write = ::fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+        const int why = read < 0 || write < 0 ? errno : 0;
+        ::close(ends[0]);
+        ::close(ends[1]);
+        return why;
+    }
+};
+
+std::string random_token() {
+    std::uint64_t words[2] = {};
+    if (::getrandom(words, sizeof words, 0) != static_cast<ssize_t>(sizeof words)) {
+        throw boost::system::system_error(errno, boost::system::system_category(), "getrandom");
+    }
+    return fmt::format("{:016x}{:016x}", words[0], words[1]);
+}
+
+bool has_null_byte(const std::vector<std::string>& words) {
+    return std::any_of(words.begin(), words.end(), [](const std::string& word) {
+        return word.find('\0') != std::string::npos;
+    });
+}
+
+class OsLauncher final : public Launcher {
+public:
+    explicit OsLauncher(asio::any_io_executor executor)
+        : executor_(executor), table_(std::make_shared<ProcessTable>(std::move(executor))) {}
+
+    [[nodiscard]] Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) override;
+    [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {
+        return ports_->find(preferred, Clock::now());
+    }
+
+private:
+    [[nodiscard]] Result<std::shared_ptr<Run>> start(const LaunchSpec& spec);
+
+    asio::any_io_executor executor_;
+    std::shared_ptr<ProcessTable> table_;
+    std::shared_ptr<PortFinder> ports_ = std::make_shared<PortFinder>();
+};
+
+Result<std::unique_ptr<Child>> OsLauncher::launch(const LaunchSpec& spec) {
+    auto started = start(spec);
+    if (!started) {
+        ports_->give_back(spec.argv);
+        ports_->give_back(spec.env);
+        return std::move(started).error();
+    }
+    const auto run = *started;
+    ports_->assign(spec.argv, run->main.pid);
+    ports_->assign(spec.env, run->main.pid);
+    table_->add(run, [ports = ports_](pid_t pid) { ports->release(pid); });
+    return std::unique_ptr<Child>(std::make_unique<OsChild>(table_, run));
+}
+
+Result<std::shared_ptr<Run>> OsLauncher::start(const LaunchSpec& spec) {
+    if (spec.argv.empty() || has_null_byte(spec.argv) || has_null_byte(spec.env)) {
+        return Error(
+            Errc::start_failed, Blame::upstream,
+            "cannot start a process: cmd names no program, or cmd or env holds a NUL byte");
+    }
+    const std::string& program = spec.argv.front();
+    auto run = std::make_shared<Run>(executor_, spec.model, random_token());
+    SpawnRequest request;
+    request.argv = spec.argv;
+    request.environment = child_environment(environ, spec.env, run->token);
+    auto file = find_program(program, environment_value(request.environment, "PATH"));
+    if (!file) {
+        return std::move(file).error();
+    }
+    request.file = *file;
+    Pipe pipe;
+    if (const int why = pipe.open(); why != 0) {
+        return start_error(program, why, true);
+    }
+    request.output = pipe.write;
+    run->pump = std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model);
+    const auto made = spawn_process(request);
+    if (made.pid <= 0) {
+        return start_error(program, made.error_number, true);
+    }
+    // Not reaped before the table does it, so it can always be read, even when it has ended
+    // already.
+    run->main = read_process(made.pid).value_or(ProcessInfo{});
+    run->main.pid = made.pid;
+    run->pump->start();
+    return run;
+}
+
+}  // namespace
+
+std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor) {
+    return std::make_unique<OsLauncher>(std::move(executor));
+}
+
+}  // namespace corral

@@ -1,0 +1,34 @@
+// The environment of a child as a list of words.
+
+#include "supervisor/launch/child_environment.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace corral;
+
+TEST_CASE("a child's environment has each name once, the model's value before Corral's") {
+    const char* const own[] = {"A=1",
+                               "B=2",
+                               "LISTEN_PID=1",
+                               "WATCHDOG_PID=1",
+                               "NOTIFY_SOCKET=x",
+                               "CORRAL_KEY=k",
+                               "LISTENER=stays",
+                               "noequals",
+                               "=nameless",
+                               nullptr};
+    const auto environment =
+        child_environment(own, {"B=3", "B=4", "C=", "CORRAL_MODEL_RUN=forged"}, "token");
+    CHECK(environment ==
+          std::vector<std::string>{"A=1", "LISTENER=stays", "B=4", "C=", "CORRAL_MODEL_RUN=token"});
+    CHECK(environment_value(environment, "B") == "4");
+    CHECK(environment_value(environment, "C").empty());
+    CHECK(environment_value(environment, "D").empty());
+}
+
+TEST_CASE("an error names the program made safe for a log, whatever its name is") {
+    const auto error = start_error("x\n\x1b[31m", ENOENT, false);
+    CHECK(error.detail.find('\n') == std::string::npos);
+    CHECK(error.detail.find('\x1b') == std::string::npos);
+    CHECK(error.blame == Blame::upstream);
+}
