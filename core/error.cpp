@@ -7,7 +7,7 @@
 namespace corral {
 namespace {
 
-constexpr std::array<std::string_view, 29> names{
+constexpr std::array<std::string_view, 30> names{
     "ok",
     "bad_request",
     "malformed_json",
@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 29> names{
     "body_too_large",
     "head_too_large",
     "unsupported",
+    "conflict",
     "concurrency_limit",
     "overloaded",
     "shutting_down",

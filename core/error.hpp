@@ -31,6 +31,7 @@ enum class Errc : std::uint8_t {
     body_too_large,        ///< more had to be held than the limits allow
     head_too_large,        ///< request or response head beyond the limits
     unsupported,           ///< a feature that is not served (501, 415)
+    conflict,              ///< not possible in the model's present state (409)
     concurrency_limit,     ///< the model's concurrencyLimit is reached (429)
     overloaded,            ///< a queue or table is full (503, Retry-After)
     shutting_down,         ///< the program is stopping (503)

@@ -226,6 +226,8 @@ int status_of(const Error& error) noexcept {
             return 413;
         case Errc::misdirected:
             return 421;
+        case Errc::conflict:
+            return 409;
         case Errc::concurrency_limit:
             return 429;
         case Errc::head_too_large:
