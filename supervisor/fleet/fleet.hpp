@@ -46,11 +46,11 @@ private:
 struct ModelStatus {
     ModelId id;
     ProcessState state = ProcessState::stopped;
-    pid_t pid = 0;                  ///< 0 when no process runs
-    std::uint16_t port = 0;         ///< what ${PORT} is for this process; 0 when cmd has none
+    pid_t pid = 0;           ///< 0 when no process runs
+    std::uint16_t port = 0;  ///< what ${PORT} is for this process; 0 when cmd has none
     std::uint32_t in_flight = 0;
     std::uint32_t waiting = 0;
-    std::string last_failure;       ///< why the last start or run ended badly; empty when it did not
+    std::string last_failure;  ///< why the last start or run ended badly; empty when it did not
 };
 
 class Fleet {
@@ -74,8 +74,8 @@ public:
     /// The same for every model.
     [[nodiscard]] boost::asio::awaitable<void> unload_all();
 
-    /// Ends everything: refuses waiters (shutting_down), waits up to `grace` for leases to end, then
-    /// stops every model. Completes when no process is left. Later acquires get shutting_down.
+    /// Ends everything: refuses waiters (shutting_down), waits up to `grace` for leases to end,
+    /// then stops every model. Completes when no process is left. Later acquires get shutting_down.
     [[nodiscard]] boost::asio::awaitable<void> close(Duration grace);
 
     /// After a connection to the leased model broke: waits up to `patience` for its process to end

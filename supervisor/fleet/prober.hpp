@@ -1,5 +1,6 @@
 #pragma once
-// Asking a model's server whether it is ready. Needs HTTP, so proxy/ implements it and app/ binds it.
+// Asking a model's server whether it is ready. Needs HTTP, so proxy/ implements it and app/ binds
+// it.
 
 #include "core/endpoint.hpp"
 #include "core/time.hpp"

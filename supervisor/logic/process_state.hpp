@@ -14,6 +14,9 @@ enum class ProcessState : std::uint8_t { stopped, starting, ready, stopping, fai
 /// "stopped", "starting", … as in the API and the log.
 [[nodiscard]] std::string_view process_state_name(ProcessState state) noexcept;
 
+/// True when no process exists: stopped, failed or closed.
+[[nodiscard]] bool is_at_rest(ProcessState state) noexcept;
+
 /// How a process ended: waitid(2)'s code and signal, never mixed up.
 struct ExitStatus {
     bool signaled = false;  ///< true: `value` is a signal number; false: an exit code

@@ -1,0 +1,64 @@
+#include "app/notify.hpp"
+
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef CORRAL_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+namespace corral::notify {
+namespace {
+
+void send(const std::string& message) {
+#ifdef CORRAL_HAVE_SYSTEMD
+    sd_notify(0, message.c_str());
+#else
+    static_cast<void>(message);
+#endif
+}
+
+}  // namespace
+
+void ready(std::string_view status) {
+    send("READY=1\nSTATUS=" + std::string(status));
+}
+
+void reloading() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const auto usec = static_cast<long long>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
+    send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(usec));
+}
+
+void stopping() {
+    send("STOPPING=1");
+}
+
+void alive() {
+    send("WATCHDOG=1");
+}
+
+std::optional<std::chrono::microseconds> watchdog_interval() {
+#ifdef CORRAL_HAVE_SYSTEMD
+    std::uint64_t usec = 0;
+    if (sd_watchdog_enabled(0, &usec) > 0) {
+        return std::chrono::microseconds(usec / 2);
+    }
+#endif
+    return std::nullopt;
+}
+
+bool logs_to_journal() {
+    const char* stream = std::getenv("JOURNAL_STREAM");  // "device:inode" of the journal's socket
+    struct stat st {};
+    if (stream == nullptr || fstat(STDERR_FILENO, &st) != 0) {
+        return false;
+    }
+    return std::to_string(st.st_dev) + ":" + std::to_string(st.st_ino) == stream;
+}
+
+}  // namespace corral::notify

@@ -1,0 +1,217 @@
+#include "app/serve.hpp"
+
+#include "app/config_source.hpp"
+#include "app/notify.hpp"
+#include "app/welcome.hpp"
+#include "core/log.hpp"
+#include "proxy/http/server.hpp"
+#include "proxy/upstream/prober.hpp"
+#include "supervisor/fleet/fleet.hpp"
+#include "supervisor/fleet/task_group.hpp"
+#include "supervisor/launch/guard.hpp"
+#include "supervisor/launch/launcher.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+namespace corral {
+namespace {
+
+namespace asio = boost::asio;
+constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+constexpr std::string_view default_address = "127.0.0.1:8091";
+/// After the drain: sessions that are cut, and the last descendants, get this long to vanish.
+constexpr Duration last_act{5'000};
+
+/// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
+class App {
+public:
+    App(const ServeOptions& options, std::shared_ptr<const Config> config, int guard_fd)
+        : source_(options.config),
+          launcher_(make_os_launcher(loop_.get_executor())),
+          prober_(make_http_prober()),
+          fleet_(loop_.get_executor(), *launcher_, *prober_, std::move(config)),
+          server_(loop_.get_executor(), fleet_),
+          tasks_(loop_.get_executor()),
+          signals_(loop_.get_executor(), SIGTERM, SIGINT, SIGHUP),
+          guard_(loop_.get_executor()) {
+        if (guard_fd >= 0) {
+            guard_.assign(guard_fd);
+        }
+    }
+
+    /// Binds every address; an error names the one that is busy.
+    Result<void> listen(const std::vector<std::string>& addresses) {
+        for (const auto& address : addresses) {
+            if (auto done = server_.listen(address); !done) {
+                return done;
+            }
+        }
+        return {};
+    }
+
+    int run() {
+        server_.start();
+        tasks_.spawn("signals", watch_signals());
+        tasks_.spawn("guard", watch_guard());
+        tasks_.spawn("watchdog", feed_watchdog());
+        for (const auto& name : fleet_.config()->preload) {
+            tasks_.spawn("preload", preload(name));
+        }
+        announce();
+        loop_.run();
+        return status_;
+    }
+
+private:
+    void announce() {
+        const auto config = fleet_.config();
+        for (const auto& address : server_.addresses()) {
+            spdlog::info("listening on http://{}", address);
+        }
+        if (server_.is_public() && config->api_keys.empty()) {
+            spdlog::warn(
+                "everyone who can reach this machine can use its models: set `apiKeys:` in the "
+                "config or listen on 127.0.0.1 only");
+        }
+        if (!notify::logs_to_journal()) {
+            std::fputs(welcome(*config, server_.addresses().front()).c_str(), stdout);
+            std::fflush(stdout);
+        }
+        notify::ready("serving " + std::to_string(config->models.size()) + " models");
+    }
+
+    asio::awaitable<void> watch_signals() {
+        bool stopping = false;
+        while (true) {
+            const auto [ec, signal] = co_await signals_.async_wait(as_values);
+            if (ec) {
+                co_return;
+            }
+            if (signal == SIGHUP) {
+                reload();
+            } else if (!stopping) {
+                stopping = true;
+                spdlog::info("{}: finishing the requests in flight; once more ends them",
+                             signal == SIGINT ? "SIGINT" : "SIGTERM");
+                tasks_.spawn("shutdown", shut_down(fleet_.config()->limits.shutdown_grace));
+            } else {
+                end_now("second signal: ending at once");
+            }
+        }
+    }
+
+    /// The guard holds the other end of a pipe: its end means that nobody would clean up after us.
+    asio::awaitable<void> watch_guard() {
+        if (guard_.is_open()) {
+            const auto [ec] =
+                co_await guard_.async_wait(asio::posix::stream_descriptor::wait_read, as_values);
+            if (!ec) {
+                end_now("the guard has died: ending every model");
+            }
+        }
+    }
+
+    asio::awaitable<void> feed_watchdog() {
+        const auto every = notify::watchdog_interval();
+        asio::steady_timer timer(loop_);
+        while (every) {
+            notify::alive();
+            timer.expires_after(*every);
+            if (const auto [ec] = co_await timer.async_wait(as_values); ec) {
+                co_return;
+            }
+        }
+    }
+
+    asio::awaitable<void> preload(std::string name) {
+        const auto config = fleet_.config();
+        const ModelConfig* model = config->find(name);
+        if (model == nullptr) {
+            co_return;  // the loader has warned
+        }
+        const auto lease = co_await fleet_.acquire(model->id, TimePoint::max());
+        if (!lease && !lease.error().is(Errc::shutting_down)) {
+            spdlog::error("preload of {} failed: {}", log::clean(name), lease.error().detail);
+        }
+    }
+
+    void reload() {
+        notify::reloading();
+        auto config = source_.load();
+        if (config) {
+            log::set_level((*config)->log_level);
+            fleet_.apply(std::move(*config));
+            spdlog::info("configuration reloaded: {} models", fleet_.config()->models.size());
+        } else {
+            spdlog::warn("{}; the old configuration stays", config.error().detail);
+        }
+        notify::ready("serving " + std::to_string(fleet_.config()->models.size()) + " models");
+    }
+
+    asio::awaitable<void> shut_down(Duration grace) {
+        notify::stopping();
+        server_.drain();
+        co_await fleet_.close(grace);
+        co_await server_.stop(Clock::now() + last_act);
+        spdlog::info("shutdown complete");
+        loop_.stop();
+    }
+
+    /// No drain: what runs below this process dies with the loop.
+    void end_now(const char* why) {
+        spdlog::warn("{}", why);
+        status_ = 1;
+        loop_.stop();
+    }
+
+    asio::io_context loop_{1};
+    ConfigSource source_;
+    std::unique_ptr<Launcher> launcher_;
+    std::unique_ptr<Prober> prober_;
+    Fleet fleet_;
+    http::Server server_;
+    TaskGroup tasks_;
+    asio::signal_set signals_;
+    asio::posix::stream_descriptor guard_;
+    int status_ = 0;
+};
+
+}  // namespace
+
+int serve(const ServeOptions& options, int guard_fd) {
+    std::signal(SIGPIPE, SIG_IGN);
+    log::setup(LogLevel::info, notify::logs_to_journal());
+    auto config = ConfigSource(options.config).load();
+    if (!config) {
+        spdlog::error("{}", config.error().detail);
+        return 1;
+    }
+    log::set_level((*config)->log_level);
+    int status = 1;
+    {
+        App app(options, std::move(*config), guard_fd);
+        auto addresses = options.listen;
+        if (addresses.empty()) {
+            addresses.emplace_back(default_address);
+        }
+        if (auto done = app.listen(addresses); !done) {
+            spdlog::error("{}", done.error().detail);
+            return 1;
+        }
+        status = app.run();
+    }
+    kill_all_descendants(static_cast<int>(last_act.count()));
+    return status;
+}
+
+}  // namespace corral

@@ -1,0 +1,79 @@
+// The command line of `corral serve`, llama-swap's flags among it.
+
+#include "app/commands.hpp"
+#include "app/serve.hpp"
+#include "supervisor/launch/guard.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+namespace corral {
+namespace {
+
+/// Flags of llama-swap whose issue has not come yet: taken, and said so, but never ignored in
+/// silence.
+struct NotYet {
+    std::string config_dir;
+    std::string tls_cert_file;
+    std::string tls_key_file;
+    bool watch_config = false;
+};
+
+/// False when a flag was given that cannot be ignored without harm.
+bool accept_not_yet(const NotYet& flags) {
+    if (flags.watch_config) {
+        std::fputs("corral: --watch-config is not yet supported: send SIGHUP to reload\n", stderr);
+    }
+    if (!flags.config_dir.empty()) {
+        std::fputs("corral: --config-dir is not yet supported: name one file with --config\n",
+                   stderr);
+        return false;
+    }
+    if (!flags.tls_cert_file.empty() || !flags.tls_key_file.empty()) {
+        std::fputs(
+            "corral: --tls-cert-file and --tls-key-file are not yet supported: put a TLS proxy in "
+            "front\n",
+            stderr);
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, int& status) {
+    auto* command = app.add_subcommand("serve", "Run the proxy (the default command)");
+    auto options = std::make_shared<ServeOptions>();
+    auto not_yet = std::make_shared<NotYet>();
+    command->add_option("-c,--config", options->config,
+                        "Config file; by default $CORRAL_CONFIG, the user's, /etc/corral's, or "
+                        "none: then the model directories are scanned");
+    command
+        ->add_option("-l,--listen", options->listen,
+                     "HOST:PORT, :PORT for every address (default 127.0.0.1:8091); may be given "
+                     "several times")
+        ->allow_extra_args(false);
+    command->add_flag("!--no-guard", options->guard, "One process only, for a debugger");
+    command->add_flag("--watch-config", not_yet->watch_config, "Reload when the file changes");
+    command->add_option("--config-dir", not_yet->config_dir, "Directory of further config files");
+    command->add_option("--tls-cert-file", not_yet->tls_cert_file, "TLS certificate");
+    command->add_option("--tls-key-file", not_yet->tls_key_file, "TLS key");
+    command->footer("Example: corral serve --config config.yaml --listen 127.0.0.1:8091");
+    command->callback([options, not_yet, &status] {
+        if (!accept_not_yet(*not_yet)) {
+            status = 1;
+            return;
+        }
+        if (options->guard) {
+            status = run_guarded([options](int guard_fd) { return serve(*options, guard_fd); });
+        } else {
+            become_subreaper();
+            status = serve(*options, -1);
+        }
+    });
+}
+
+}  // namespace corral

@@ -1,0 +1,49 @@
+#include "app/welcome.hpp"
+
+#include "core/command_line.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace corral {
+namespace {
+
+/// A model that can chat: not one that was started for embeddings or reranking.
+bool can_chat(const ModelConfig& model) {
+    return !model.argv.empty() && !model.unlisted &&
+           std::none_of(model.argv.begin(), model.argv.end(), [](const std::string& word) {
+               return word == "--embedding" || word == "--embeddings" || word == "--reranking" ||
+                      word == "--rerank";
+           });
+}
+
+std::string reachable(std::string_view address) {
+    const auto colon = address.rfind(':');
+    const auto host = address.substr(0, colon);
+    const bool everywhere = host == "[::]" || host == "0.0.0.0";
+    return everywhere ? "127.0.0.1" + std::string(address.substr(colon)) : std::string(address);
+}
+
+}  // namespace
+
+std::string welcome(const Config& config, std::string_view address) {
+    const std::string base = "http://" + reachable(address);
+    const auto model = std::find_if(config.models.begin(), config.models.end(), can_chat);
+    if (model == config.models.end()) {
+        return "Corral listens on " + base +
+               " but knows no model that can chat yet.\n"
+               "Put .gguf files into ~/.local/share/corral/models, or name a directory: corral "
+               "scan DIR --output FILE\n";
+    }
+    const nlohmann::json body{{"model", model->id.str()},
+                              {"messages", {{{"role", "user"}, {"content", "Hello!"}}}},
+                              {"max_tokens", 32}};
+    const std::string key = config.api_keys.empty() ? "" : " -H \"Authorization: Bearer $KEY\"";
+    return "Corral serves " + std::to_string(config.models.size()) + " models on " + base +
+           ". Try it:\n\ncurl " + base + "/v1/chat/completions" + key +
+           " -H 'Content-Type: application/json' -d " +
+           quote_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n\n";
+}
+
+}  // namespace corral

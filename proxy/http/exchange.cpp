@@ -1,0 +1,341 @@
+#include "proxy/http/exchange.hpp"
+
+#include "proxy/http/chunked.hpp"
+#include "proxy/http/error_body.hpp"
+#include "proxy/http/header_edit.hpp"
+#include "proxy/upstream/connector.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include <array>
+#include <utility>
+
+namespace corral::http {
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+
+/// How long a broken connection's process gets to end, so that the answer can say how it did.
+constexpr Duration post_mortem_patience{500};
+/// A first try, and one more on a fresh connection or a restarted model.
+constexpr int attempts_max = 2;
+constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
+
+Error client_left() {
+    return {Errc::cancelled, Blame::client, "the client closed the connection"};
+}
+
+Error body_read_error(const error_code& ec) {
+    if (ec == asio::error::timed_out) {
+        return {Errc::timed_out, Blame::client, "the request's body did not arrive in time"};
+    }
+    return client_left();
+}
+
+}  // namespace
+
+Exchange::Exchange(Wire& client, const RequestHead& head, std::string_view peer,
+                   SessionContext& context, std::shared_ptr<const Config> config)
+    : client_(client),
+      head_(head),
+      peer_(peer),
+      context_(context),
+      config_(std::move(config)),
+      body_(client, head.framing, Blame::client),
+      scanner_(head.fields) {}
+
+Exchange::~Exchange() {
+    release_held();
+}
+
+asio::awaitable<Result<std::string>> Exchange::find_model() {
+    const auto coding = head_.fields.find("content-encoding");
+    if (coding && !equals_no_case(*coding, "identity")) {
+        co_return refuse(HttpStatus::unsupported_media_type,
+                         "a request body with Content-Encoding is not supported: send it plain");
+    }
+    scanning_ = true;
+    while (!scanner_.has_model() && !body_.done()) {
+        if (auto read = co_await next_pieces(); !read) {
+            co_return read.error();
+        }
+        if (auto scanned = scan_pieces(); !scanned) {
+            co_return scanned.error();
+        }
+        if (auto held = hold_pieces(); !held) {
+            co_return held.error();
+        }
+    }
+    if (scanner_.has_model() && !scanner_.model().empty()) {
+        co_return std::string(scanner_.model());
+    }
+    co_return Error(Errc::model_missing, Blame::client,
+                    "no model id could be identified: send \"model\" in a JSON body with "
+                    "Content-Type: application/json");
+}
+
+asio::awaitable<Result<void>> Exchange::next_pieces() {
+    pieces_.clear();
+    while (true) {
+        if (auto taken = body_.take(pieces_); !taken) {
+            co_return taken.error();
+        }
+        if (!pieces_.empty() || body_.done()) {
+            co_return Result<void>();
+        }
+        if (head_.expect_continue && !continued_) {
+            continued_ = true;
+            const std::array<asio::const_buffer, 1> go_on{asio::buffer(continue_answer)};
+            if (co_await client_.write(go_on)) {
+                co_return client_left();
+            }
+        }
+        client_.set_deadline(Clock::now() + config_->limits.body_idle_timeout);
+        const auto ec = co_await client_.fill();
+        client_.set_deadline(TimePoint::max());
+        if (ec) {
+            co_return body_read_error(ec);
+        }
+    }
+}
+
+Result<void> Exchange::scan_pieces() {
+    if (!scanning_) {
+        return {};
+    }
+    for (const auto piece : pieces_) {
+        if (scanner_.feed(piece) == Verdict::malformed) {
+            return scanner_.error();
+        }
+    }
+    if (body_.done() && scanner_.finish() == Verdict::malformed) {
+        return scanner_.error();
+    }
+    return {};
+}
+
+Result<void> Exchange::hold_pieces() {
+    const auto& limits = config_->limits;
+    for (const auto piece : pieces_) {
+        if (held_.size() + piece.size() > limits.body_buffered) {
+            return Error(Errc::body_too_large, Blame::client,
+                         "the first " + std::to_string(limits.body_buffered) +
+                             " bytes of the body do not name a model: put \"model\" first, or "
+                             "raise limits.body_buffered");
+        }
+        if (context_.bytes_held + piece.size() > limits.body_buffered_total) {
+            return Error(Errc::overloaded, Blame::internal,
+                         "too many request bodies are waiting for their model's name "
+                         "(limits.body_buffered_total)");
+        }
+        held_.append(piece);
+        held_counted_ += piece.size();
+        context_.bytes_held += piece.size();
+    }
+    return {};
+}
+
+void Exchange::release_held() noexcept {
+    context_.bytes_held -= held_counted_;
+    held_counted_ = 0;
+    std::string().swap(held_);
+}
+
+bool Exchange::skip_rest() {
+    while (!body_.done() && !body_.starved()) {
+        pieces_.clear();
+        if (!body_.take(pieces_)) {
+            return false;
+        }
+    }
+    return body_.done();
+}
+
+asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::string target) {
+    if (scanning_ && scanner_.has_model() && !model.use_model_name.empty()) {
+        const auto before = static_cast<std::ptrdiff_t>(held_.size());
+        if (scanner_.replace_model(held_, model.use_model_name)) {
+            length_change_ = static_cast<std::ptrdiff_t>(held_.size()) - before;
+        }
+    }
+    RelayOutcome out;
+    for (int attempt = 1; attempt <= attempts_max; ++attempt) {
+        auto lease = co_await admit(model);
+        if (!lease) {
+            out.error = std::move(lease.error());
+            co_return out;
+        }
+        const auto generation = lease->generation();
+        bool reused = true;
+        auto upstream = context_.pool.take(generation);
+        if (!upstream) {
+            reused = false;
+            auto connected =
+                co_await connect_upstream(lease->endpoint(), config_->limits.connect_timeout);
+            if (!connected) {  // nothing was sent: the next attempt may start the model anew
+                out.error = std::move(connected.error());
+                co_await explain(out, generation);
+                continue;
+            }
+            upstream.emplace(std::move(*connected));
+        }
+        const std::string path = lease->endpoint().base_path + target;
+        out = co_await converse(*upstream, *lease, path);
+        // A reused connection may have been dropped by the server just before our request came.
+        const bool untouched = out.error && out.error->is(Errc::upstream_closed) &&
+                               out.status == 0 && upstream->in().empty();
+        if (reused && untouched && body_.done() && keeps_body_ && !client_gone_) {
+            continue;
+        }
+        if (out.error && !out.head_sent && out.error->blame == Blame::upstream) {
+            co_await explain(out, generation);
+        } else if (out.upstream_keep_alive && body_.done()) {
+            context_.pool.give(generation, std::move(*upstream));
+        }
+        co_return out;
+    }
+    co_return out;
+}
+
+asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model) {
+    const auto until = Clock::now() + config_->limits.queue_timeout;
+    auto first = co_await (context_.fleet.acquire(model.id, until) || client_.wait_gone());
+    if (first.index() == 1) {
+        co_return client_left();
+    }
+    co_return std::move(std::get<0>(first));
+}
+
+asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const Lease& lease,
+                                                 std::string_view target) {
+    static constexpr std::array<std::string_view, 1> always_drop{"expect"};
+    static constexpr std::array<std::string_view, 3> drop_with_keys{"expect", "authorization",
+                                                                    "x-api-key"};
+    RelayOutcome out;
+    RequestEdit edit;
+    edit.target = target;
+    edit.client_address = peer_;
+    edit.framing = head_.framing;
+    if (edit.framing.kind == BodyKind::content_length) {
+        edit.framing.length += static_cast<std::uint64_t>(length_change_);  // may wrap downwards
+    }
+    edit.upgrade = !head_.upgrade.empty();
+    // With keys configured, the client's credentials are ours and no business of the upstream.
+    edit.drop = config_->api_keys.empty() ? std::span<const std::string_view>(always_drop)
+                                          : std::span<const std::string_view>(drop_with_keys);
+    if (head_.host.empty()) {
+        edit.host = lease.endpoint().host;
+    }
+    const auto head_text = serialize_request_head(head_, edit);
+    if (!head_text) {
+        out.error = head_text.error();
+        co_return out;
+    }
+    client_.watch([this, &upstream] {
+        client_gone_ = true;
+        upstream.close();
+    });
+    const bool chunked = edit.framing.kind == BodyKind::chunked;
+    if (body_.done()) {
+        co_await send_all(upstream, *head_text, chunked);
+        co_await relay_into(out, upstream);
+    } else {
+        // Both directions at once: an upstream may answer before it has read all.
+        co_await (send_all(upstream, *head_text, chunked) && relay_into(out, upstream));
+    }
+    client_.unwatch();
+    if (client_gone_) {
+        out.error = client_left();
+    } else if (refusal_) {
+        out.error = std::move(refusal_);
+    }
+    co_return out;
+}
+
+/// Head and held bytes, then the rest of the body, each piece only after it was scanned. A failing
+/// upstream is left to the relay, which may find an answer there.
+asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_text, bool chunked) {
+    std::vector<asio::const_buffer> buffers;
+    const auto add = [&buffers](std::string_view bytes) {
+        buffers.emplace_back(bytes.data(), bytes.size());
+    };
+    add(head_text);
+    const ChunkPrefix held_prefix(held_.size());
+    if (!held_.empty()) {
+        if (chunked) {
+            add(held_prefix.view());
+        }
+        add(held_);
+        if (chunked) {
+            add(chunk_suffix);
+        }
+    }
+    if (chunked && body_.done()) {
+        add(last_chunk);
+    }
+    if (co_await upstream.write(buffers)) {
+        co_return;
+    }
+    if (!body_.done()) {
+        release_held();  // from here on it cannot be sent twice
+        keeps_body_ = false;
+    }
+    std::vector<ChunkPrefix> prefixes;
+    while (!body_.done()) {
+        auto read = co_await next_pieces();
+        if (read) {
+            read = scan_pieces();
+        }
+        if (answered_) {
+            co_return;
+        }
+        if (!read) {
+            refusal_ = std::move(read.error());
+            upstream.close();
+            co_return;
+        }
+        buffers.clear();
+        prefixes.clear();
+        prefixes.reserve(pieces_.size());
+        for (const auto piece : pieces_) {
+            if (chunked) {
+                add(prefixes.emplace_back(piece.size()).view());
+            }
+            add(piece);
+            if (chunked) {
+                add(chunk_suffix);
+            }
+        }
+        if (chunked && body_.done()) {
+            add(last_chunk);
+        }
+        if (co_await upstream.write(buffers)) {
+            co_return;
+        }
+    }
+}
+
+/// When the answer has ended, nobody needs the rest of the request.
+asio::awaitable<void> Exchange::relay_into(RelayOutcome& out, Wire& upstream) {
+    const bool keep_alive = head_.keep_alive && !context_.draining;
+    out = co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive);
+    if (!body_.done()) {
+        answered_ = true;
+        out.client_keep_alive = false;
+        out.upstream_keep_alive = false;
+        upstream.close();
+        error_code ignored;
+        client_.socket().cancel(ignored);
+    }
+}
+
+/// Adds to an upstream's failure what is known of its process.
+asio::awaitable<void> Exchange::explain(RelayOutcome& out, std::uint64_t generation) {
+    const auto story = co_await context_.fleet.post_mortem(generation, post_mortem_patience);
+    if (!story.empty()) {
+        out.error->detail += ". The model's process has ended: " + story;
+    }
+}
+
+}  // namespace corral::http

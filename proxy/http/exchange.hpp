@@ -1,0 +1,82 @@
+#pragma once
+// One request that goes to a model: find_model, admit, connect, send, first_byte, relay. Stands in
+// the session's frame for the length of the request; everything it borrows stands there too.
+// Main loop only.
+
+#include "core/config.hpp"
+#include "core/error.hpp"
+#include "proxy/http/body_model.hpp"
+#include "proxy/http/body_reader.hpp"
+#include "proxy/http/head_rules.hpp"
+#include "proxy/http/relay.hpp"
+#include "proxy/http/session.hpp"
+#include "proxy/http/wire.hpp"
+#include "supervisor/fleet/fleet.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral::http {
+
+class Exchange {
+public:
+    Exchange(Wire& client, const RequestHead& head, std::string_view peer, SessionContext& context,
+             std::shared_ptr<const Config> config);
+    ~Exchange();
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+
+    /// Reads the body until it names a model or is at its end. Errors: model_missing,
+    /// malformed_json, bad_request, body_too_large, overloaded, timed_out, cancelled.
+    [[nodiscard]] asio::awaitable<Result<std::string>> find_model();
+    /// Gets the model going and relays its answer. `target` is the request line's for the upstream.
+    /// When the outcome has an error and no head was sent, the caller answers it.
+    [[nodiscard]] asio::awaitable<RelayOutcome> run(const ModelConfig& model, std::string target);
+
+    /// Waits until the model is ready while watching the client. Errors: as Fleet::acquire, and
+    /// cancelled when the client leaves.
+    [[nodiscard]] asio::awaitable<Result<Lease>> admit(const ModelConfig& model);
+
+    [[nodiscard]] bool body_is_json() const noexcept { return scanner_.is_json(); }
+    /// True when the request's body was read to its end: the connection can be used on.
+    [[nodiscard]] bool body_done() const noexcept { return body_.done(); }
+    /// Takes what has come of the body already; true when that is all of it.
+    [[nodiscard]] bool skip_rest();
+
+private:
+    asio::awaitable<Result<void>> next_pieces();
+    Result<void> scan_pieces();
+    Result<void> hold_pieces();
+    void release_held() noexcept;
+    asio::awaitable<RelayOutcome> converse(Wire& upstream, const Lease& lease,
+                                           std::string_view target);
+    asio::awaitable<void> send_all(Wire& upstream, std::string_view head_text, bool chunked);
+    asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
+    asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
+
+    Wire& client_;
+    const RequestHead& head_;
+    std::string_view peer_;
+    SessionContext& context_;
+    std::shared_ptr<const Config> config_;
+    BodyReader body_;
+    BodyModel scanner_;
+    bool scanning_ = false;  ///< the body decides about the model, so all of it is checked
+    std::vector<std::string_view> pieces_;
+    std::string held_;                  ///< body bytes that were read and not sent yet
+    std::size_t held_counted_ = 0;      ///< of them, counted in SessionContext::bytes_held
+    std::ptrdiff_t length_change_ = 0;  ///< by edits of the body
+    std::optional<Error> refusal_;      ///< why the rest of the body is not accepted
+    bool continued_ = false;            ///< 100 Continue was sent
+    bool client_gone_ = false;
+    bool keeps_body_ = true;  ///< held_ is still the whole body from its start
+    bool answered_ = false;   ///< the answer has ended before the request has
+};
+
+}  // namespace corral::http

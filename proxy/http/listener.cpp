@@ -1,0 +1,181 @@
+#include "proxy/http/listener.hpp"
+
+#include "core/log.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <charconv>
+#include <chrono>
+#include <fcntl.h>
+#include <optional>
+#include <sys/socket.h>
+
+namespace corral::http {
+namespace {
+
+namespace ip = asio::ip;
+constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds out_of_descriptors_pause{100};
+
+struct HostPort {
+    std::string host;
+    std::string port;
+};
+
+Error bad_address(std::string_view address, std::string_view why) {
+    return {Errc::invalid_config, Blame::internal,
+            "cannot listen on \"" + std::string(address) + "\": " + std::string(why)};
+}
+
+std::optional<HostPort> split_address(std::string_view address) {
+    HostPort out;
+    const auto colon = address.rfind(':');
+    out.port = colon == std::string_view::npos ? address : address.substr(colon + 1);
+    if (colon != std::string_view::npos) {
+        std::string_view host = address.substr(0, colon);
+        if (host.starts_with('[') && host.ends_with(']')) {
+            host = host.substr(1, host.size() - 2);
+        } else if (host.find(':') != std::string_view::npos) {
+            return std::nullopt;
+        }
+        out.host = host;
+    }
+    unsigned value = 0;
+    const char* end = out.port.data() + out.port.size();
+    const auto [at, ec] = std::from_chars(out.port.data(), end, value);
+    return ec == std::errc{} && at == end && value <= 65535 ? std::optional(out) : std::nullopt;
+}
+
+/// Every address that the host stands for; all addresses of the machine when it is empty.
+std::vector<ip::tcp::endpoint> resolve(asio::any_io_executor executor, const HostPort& at,
+                                       error_code& ec) {
+    const auto port = static_cast<std::uint16_t>(std::stoul(at.port));
+    if (at.host.empty() || at.host == "*") {
+        return {ip::tcp::endpoint(ip::address_v6::any(), port)};
+    }
+    const auto literal = ip::make_address(at.host, ec);
+    if (!ec) {
+        return {ip::tcp::endpoint(literal, port)};
+    }
+    ip::tcp::resolver resolver(executor);
+    std::vector<ip::tcp::endpoint> out;
+    for (const auto& entry : resolver.resolve(at.host, at.port, ec)) {
+        out.push_back(entry.endpoint());
+    }
+    return out;
+}
+
+Result<ip::tcp::acceptor> listen_on(asio::any_io_executor executor, ip::tcp::endpoint endpoint) {
+    ip::tcp::acceptor acceptor(executor);
+    error_code ec;
+    acceptor.open(endpoint.protocol(), ec);
+    if (ec == asio::error::address_family_not_supported && endpoint.address().is_v6() &&
+        endpoint.address().is_unspecified()) {  // a machine without IPv6
+        endpoint = ip::tcp::endpoint(ip::address_v4::any(), endpoint.port());
+        ec.clear();
+        acceptor.open(endpoint.protocol(), ec);
+    }
+    const auto fail = [&](const char* what) {
+        return Error(ec, Blame::internal, std::string(what) + ": " + ec.message());
+    };
+    if (ec) {
+        return fail("socket");
+    }
+    // Asio sets no close-on-exec: a model's server would inherit the port (mechanics 4.2).
+    ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
+    acceptor.set_option(asio::socket_base::reuse_address(true), ec);
+    if (endpoint.address().is_v6()) {
+        acceptor.set_option(ip::v6_only(!endpoint.address().is_unspecified()), ec);
+    }
+    acceptor.bind(endpoint, ec);
+    if (ec) {
+        return fail(ec == asio::error::address_in_use
+                        ? "another program listens there (find it with `ss -ltnp`)"
+                        : "bind");
+    }
+    acceptor.listen(4096, ec);
+    if (ec) {
+        return fail("listen");
+    }
+    return acceptor;
+}
+
+}  // namespace
+
+Result<std::vector<Listener>> Listener::open(asio::any_io_executor executor,
+                                             std::string_view address) {
+    const auto at = split_address(address);
+    if (!at) {
+        return bad_address(address, "expected HOST:PORT, [IPV6]:PORT or :PORT");
+    }
+    error_code ec;
+    const auto endpoints = resolve(executor, *at, ec);
+    if (endpoints.empty()) {
+        return bad_address(address, ec ? ec.message() : "the host name has no address");
+    }
+    std::vector<Listener> out;
+    for (const auto& endpoint : endpoints) {
+        auto acceptor = listen_on(executor, endpoint);
+        if (!acceptor) {
+            return bad_address(address, acceptor.error().detail);
+        }
+        out.push_back(Listener(std::move(*acceptor)));
+    }
+    return out;
+}
+
+asio::awaitable<void> Listener::run(OnAccept on_accept) {
+    asio::steady_timer pause(acceptor_.get_executor());
+    while (acceptor_.is_open()) {
+        ip::tcp::endpoint peer;
+        auto [ec, socket] = co_await acceptor_.async_accept(peer, as_values);
+        if (ec == asio::error::operation_aborted || !acceptor_.is_open()) {
+            co_return;
+        }
+        if (ec == asio::error::no_descriptors || ec == asio::error::no_buffer_space ||
+            ec == asio::error::no_memory) {
+            spdlog::warn("accept: {}; pausing {} ms", ec.message(),
+                         out_of_descriptors_pause.count());
+            pause.expires_after(out_of_descriptors_pause);
+            co_await pause.async_wait(as_values);
+            continue;
+        }
+        if (ec) {  // the client gave up between its connect and our accept
+            continue;
+        }
+        ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+        error_code ignored;
+        socket.set_option(ip::tcp::no_delay(true), ignored);
+        auto from = peer.address();
+        if (from.is_v6() && from.to_v6().is_v4_mapped()) {
+            from = ip::make_address_v4(ip::v4_mapped, from.to_v6());
+        }
+        on_accept(Socket(std::move(socket)), from.to_string());
+    }
+}
+
+void Listener::stop() {
+    error_code ignored;
+    acceptor_.close(ignored);
+}
+
+std::string Listener::address() const {
+    error_code ec;
+    const auto endpoint = acceptor_.local_endpoint(ec);
+    if (ec) {
+        return "closed";
+    }
+    const auto host = endpoint.address().to_string();
+    const auto port = std::to_string(endpoint.port());
+    return endpoint.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
+}
+
+bool Listener::is_loopback() const {
+    error_code ec;
+    return acceptor_.local_endpoint(ec).address().is_loopback();
+}
+
+}  // namespace corral::http

@@ -1,0 +1,219 @@
+#include "proxy/http/relay.hpp"
+
+#include "proxy/http/body_reader.hpp"
+#include "proxy/http/chunked.hpp"
+#include "proxy/http/header_edit.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace corral::http {
+namespace {
+
+constexpr int interim_answers_max = 16;  ///< 1xx heads before the real one
+
+Error upstream_ended(const error_code& ec, std::string_view when) {
+    if (ec == asio::error::timed_out) {
+        return {Errc::timed_out, Blame::upstream,
+                "the model's server did not answer in time " + std::string(when)};
+    }
+    return {Errc::upstream_closed, Blame::upstream,
+            "the model's server ended the connection " + std::string(when) +
+                (ec == asio::error::eof ? "" : " (" + ec.message() + ")")};
+}
+
+/// The final head: checked, interim ones passed over.
+asio::awaitable<Result<ResponseHead>> read_head(Wire& upstream, const RequestHead& request,
+                                                const Limits& limits) {
+    ResponseContext context;
+    context.request_method = request.method;
+    context.upgrade_requested = !request.upgrade.empty();
+    HeadScanner scanner(limits, HeadOf::response);
+    int interim = 0;
+    while (true) {
+        auto scan = scanner.scan(upstream.in().data());
+        if (scan.state == HeadScan::State::refused) {
+            co_return std::move(*scan.error);
+        }
+        if (scan.state == HeadScan::State::complete) {
+            const auto text = upstream.in().data().substr(0, scan.bytes);
+            auto head = parse_response_head(text, context, limits);
+            upstream.in().consume(scan.bytes);
+            if (!head || !head->is_interim()) {
+                co_return head;
+            }
+            if (++interim > interim_answers_max) {
+                co_return Error(Errc::upstream_malformed, Blame::upstream,
+                                "the model's server sends one interim answer after the other");
+            }
+            scanner.restart();
+            continue;
+        }
+        if (const auto ec = co_await upstream.fill(); ec == asio::error::no_buffer_space) {
+            co_return Error(Errc::upstream_malformed, Blame::upstream,
+                            "the head of the answer is too large");
+        } else if (ec) {
+            co_return upstream_ended(ec, "before it answered");
+        }
+    }
+}
+
+/// What one write to the client is made of: head, pieces with their framing, last chunk.
+class Gather {
+public:
+    explicit Gather(bool chunked) : chunked_(chunked) {}
+
+    void clear() {
+        buffers_.clear();
+        prefixes_.clear();
+        prefixes_.reserve(BodyReader::pieces_max);  // views into them must stay
+    }
+    void add(std::string_view bytes) { buffers_.emplace_back(bytes.data(), bytes.size()); }
+    void add_piece(std::string_view piece) {
+        if (chunked_) {
+            prefixes_.emplace_back(piece.size());
+            add(prefixes_.back().view());
+        }
+        add(piece);
+        if (chunked_) {
+            add(chunk_suffix);
+        }
+    }
+    void add_end() {
+        if (chunked_) {
+            add(last_chunk);
+        }
+    }
+    [[nodiscard]] std::span<const asio::const_buffer> buffers() const noexcept { return buffers_; }
+
+private:
+    bool chunked_;
+    std::vector<asio::const_buffer> buffers_;
+    std::vector<ChunkPrefix> prefixes_;
+};
+
+/// How the body goes to this client, given how it comes.
+Framing client_framing(const Framing& upstream, const RequestHead& request) {
+    Framing out = upstream;
+    if (upstream.kind == BodyKind::chunked || upstream.kind == BodyKind::until_close) {
+        out.kind = request.minor_version >= 1 ? BodyKind::chunked : BodyKind::until_close;
+    }
+    return out;
+}
+
+asio::awaitable<bool> copy_until_end(Wire& from, Wire& to) {
+    from.set_deadline(TimePoint::max());
+    while (true) {
+        if (!from.in().empty()) {
+            const auto bytes = from.in().data();
+            const std::array<asio::const_buffer, 1> buffer{asio::buffer(bytes)};
+            const auto ec = co_await to.write(buffer);
+            from.in().consume(bytes.size());
+            if (ec) {
+                from.close();
+                co_return false;
+            }
+        }
+        if (const auto ec = co_await from.fill(); ec == asio::error::eof) {
+            error_code ignored;
+            to.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+            co_return true;
+        } else if (ec) {
+            to.close();
+            co_return false;
+        }
+    }
+}
+
+/// After 101: bytes go both ways until both sides have ended or one has failed.
+asio::awaitable<void> tunnel(Wire& upstream, Wire& client) {
+    using namespace asio::experimental::awaitable_operators;
+    client.unwatch();
+    co_await (copy_until_end(upstream, client) && copy_until_end(client, upstream));
+}
+
+}  // namespace
+
+asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
+                                           const Limits& limits, bool keep_alive) {
+    RelayOutcome out;
+    auto head = co_await read_head(upstream, request, limits);
+    if (!head) {
+        out.error = std::move(head.error());
+        co_return out;
+    }
+    out.status = head->status;
+    ResponseEdit edit;
+    edit.framing = client_framing(head->framing, request);
+    edit.keep_alive = keep_alive && edit.framing.kind != BodyKind::until_close;
+    edit.client_minor_version = request.minor_version;
+    edit.upgrade = head->status == 101;
+    const auto head_text = serialize_response_head(*head, edit);
+    if (!head_text) {
+        out.error = head_text.error();
+        co_return out;
+    }
+    BodyReader body(upstream, head->framing, Blame::upstream);
+    Gather gather(edit.framing.kind == BodyKind::chunked);
+    std::vector<std::string_view> pieces;
+    while (true) {
+        pieces.clear();
+        gather.clear();
+        if (auto taken = body.take(pieces); !taken) {
+            out.error = std::move(taken.error());
+            break;
+        }
+        if (!out.head_sent) {
+            gather.add(*head_text);
+        }
+        for (const auto piece : pieces) {
+            gather.add_piece(piece);
+        }
+        if (body.done()) {
+            gather.add_end();
+        }
+        if (!gather.buffers().empty()) {
+            client.set_deadline(Clock::now() + limits.write_timeout);
+            out.head_sent = true;
+            if (const auto ec = co_await client.write(gather.buffers()); ec) {
+                out.error = Error(Errc::cancelled, Blame::client, ec.message());
+                break;
+            }
+        }
+        out.bytes = body.bytes();
+        if (body.done() || edit.upgrade) {
+            break;
+        }
+        if (!body.starved()) {
+            continue;
+        }
+        if (const auto ec = co_await upstream.fill(); ec == asio::error::eof) {
+            if (auto ended = body.end_of_input(); !ended) {
+                out.error = std::move(ended.error());
+                break;
+            }
+        } else if (ec) {
+            out.error = upstream_ended(ec, "in the middle of its answer");
+            break;
+        }
+    }
+    client.set_deadline(TimePoint::max());
+    if (!out.error && edit.upgrade) {
+        co_await tunnel(upstream, client);
+        co_return out;
+    }
+    if (out.error && edit.framing.kind == BodyKind::until_close) {
+        client.close(true);  // nothing but a reset tells such a client that the answer was cut
+    }
+    out.client_keep_alive = !out.error && edit.keep_alive;
+    out.upstream_keep_alive = !out.error && head->keep_alive && upstream.in().empty();
+    co_return out;
+}
+
+}  // namespace corral::http

@@ -1,0 +1,34 @@
+#pragma once
+// From a model's server to the client: the answer's head checked and written anew, its body piece
+// by piece, each at once. Never makes a cut answer look complete. Main loop only.
+
+#include "core/config.hpp"
+#include "core/error.hpp"
+#include "proxy/http/head_rules.hpp"
+#include "proxy/http/wire.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace corral::http {
+
+/// How a relay ended. Without an error the client has the whole answer.
+struct RelayOutcome {
+    unsigned status = 0;               ///< of the answer; 0 when none came
+    bool head_sent = false;            ///< the client has seen a first byte: no other answer fits
+    bool client_keep_alive = false;    ///< the client's connection can serve another request
+    bool upstream_keep_alive = false;  ///< the upstream's connection is clean for another request
+    std::uint64_t bytes = 0;           ///< payload relayed
+    std::optional<Error> error;        ///< blame says which side failed
+};
+
+/// Reads the answer to `request` from `upstream` and writes it to `client`; a 101 becomes a tunnel
+/// until either side ends. `keep_alive` says whether the client's connection may go on afterwards.
+/// Wires and request are borrowed from the exchange's frame, which outlives the call.
+[[nodiscard]] asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client,
+                                                         const RequestHead& request,
+                                                         const Limits& limits, bool keep_alive);
+
+}  // namespace corral::http

@@ -1,0 +1,52 @@
+#pragma once
+// The front of the house: listeners, the sessions that they start, and their orderly end.
+// Main loop only.
+
+#include "core/error.hpp"
+#include "core/time.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral {
+class Fleet;
+}
+
+namespace corral::http {
+
+class Server {
+public:
+    /// The fleet must outlive the server. The executor is the main loop's.
+    Server(boost::asio::any_io_executor executor, Fleet& fleet);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    /// Binds an address (see Listener::open) without accepting yet. Errors name the address.
+    [[nodiscard]] Result<void> listen(std::string_view address);
+    /// What it listens on, `127.0.0.1:8091`, in the order of listen().
+    [[nodiscard]] std::vector<std::string> addresses() const;
+    /// True when some address can be reached from other machines.
+    [[nodiscard]] bool is_public() const;
+    /// Begins to accept.
+    void start();
+
+    /// Stops accepting, ends idle connections, lets requests in flight finish with
+    /// `Connection: close`.
+    void drain();
+    /// Ends what is left after drain() and completes when no session is left or at the deadline.
+    [[nodiscard]] boost::asio::awaitable<void> stop(TimePoint deadline);
+    /// How many client connections are open.
+    [[nodiscard]] std::size_t sessions() const noexcept;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace corral::http

@@ -1,0 +1,40 @@
+#pragma once
+// The life of one client connection: request after request through the phases head, route,
+// find_model, admit, connect, send, first_byte, relay, account (docs/architecture.md). Owns its
+// socket and buffers; reaches models only through the fleet. Main loop only.
+
+#include "proxy/http/wire.hpp"
+#include "proxy/upstream/pool.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+
+namespace corral {
+class Fleet;
+}
+
+namespace corral::http {
+
+/// What all sessions share. Made by the Server, outlives every session.
+struct SessionContext {
+    SessionContext(asio::any_io_executor executor, Fleet& f) : fleet(f), pool(executor) {}
+
+    Fleet& fleet;
+    UpstreamPool pool;
+    bool draining = false;       ///< answer what is in flight, then close
+    std::size_t sessions = 0;    ///< open client connections
+    std::size_t bytes_held = 0;  ///< of bodies whose model is not known yet
+    std::uint64_t requests = 0;  ///< numbers requests for the log
+    std::list<Wire*> idle;       ///< connections between two requests: closed at once by drain
+};
+
+/// Serves one connection until it ends. Never throws for what a peer does. `peer` is the client's
+/// address. Parameters by value: it is a coroutine; the context is kept alive by the pointer.
+[[nodiscard]] asio::awaitable<void> run_session(Socket socket, std::string peer,
+                                                std::shared_ptr<SessionContext> context);
+
+}  // namespace corral::http

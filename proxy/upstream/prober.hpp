@@ -1,0 +1,13 @@
+#pragma once
+// The readiness probe: one GET over a connection of its own. Main loop only.
+
+#include "supervisor/fleet/prober.hpp"
+
+#include <memory>
+
+namespace corral {
+
+/// The Prober that speaks HTTP. Has no state: one serves the whole program.
+[[nodiscard]] std::unique_ptr<Prober> make_http_prober();
+
+}  // namespace corral
