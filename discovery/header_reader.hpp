@@ -1,0 +1,107 @@
+#pragma once
+// Reads numbers and strings forward through a ByteSource, each checked against what is left.
+// A helper of discovery/gguf.cpp; not for others. One thread.
+
+#include "core/error.hpp"
+#include "discovery/byte_source.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+namespace corral {
+
+static_assert(std::endian::native == std::endian::little, "numbers are copied as they lie");
+
+/// Reads forward through a source. The first failure sticks: later reads give zeros, so that a
+/// caller checks once per step instead of once per number.
+class HeaderReader {
+public:
+    HeaderReader(ByteSource& source, std::uint64_t bytes_max)
+        : source_(source), budget_(bytes_max) {}
+
+    [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
+    [[nodiscard]] std::uint64_t left() const noexcept { return source_.size() - position_; }
+    [[nodiscard]] bool failed() const noexcept { return error_.has_value(); }
+    [[nodiscard]] const Error& error() const { return *error_; }
+
+    void fail(std::uint64_t offset, std::string_view reason, Errc code = Errc::corrupt) {
+        if (!error_) {
+            error_ = Error(code, Blame::internal, fmt::format("at offset {}: {}", offset, reason));
+        }
+    }
+
+    std::string_view bytes(std::uint64_t count, std::string_view what) {
+        if (failed()) {
+            return {};
+        }
+        if (count > left()) {
+            fail(position_,
+                 fmt::format("{} needs {} bytes, but only {} are left", what, count, left()),
+                 Errc::short_input);
+            return {};
+        }
+        if (count > budget_) {
+            fail(position_, "the header is longer than any real one");
+            return {};
+        }
+        budget_ -= count;
+        const Result<std::string_view> got =
+            source_.view(position_, static_cast<std::size_t>(count));
+        if (!got) {
+            error_ = got.error();
+            return {};
+        }
+        position_ += count;
+        return *got;
+    }
+
+    template <class T>
+    T number(std::string_view what) {
+        T value{};
+        const std::string_view got = bytes(sizeof(T), what);
+        if (!failed()) {
+            std::memcpy(&value, got.data(), sizeof(T));
+        }
+        return value;
+    }
+
+    void skip(std::uint64_t count, std::string_view what) {
+        if (failed()) {
+            return;
+        }
+        if (count > left()) {
+            fail(position_,
+                 fmt::format("{} needs {} bytes, but only {} are left", what, count, left()),
+                 Errc::short_input);
+            return;
+        }
+        position_ += count;
+    }
+
+    /// A string's length, checked against `max` and what is left.
+    std::uint64_t length(std::uint64_t max, std::string_view what) {
+        const std::uint64_t at = position_;
+        const auto count = number<std::uint64_t>(what);
+        if (!failed() && count > left()) {
+            fail(at, fmt::format("{} of {} bytes, but only {} are left", what, count, left()),
+                 Errc::short_input);
+        } else if (!failed() && count > max) {
+            fail(at, fmt::format("{} of {} bytes; the limit is {}", what, count, max));
+        }
+        return failed() ? 0 : count;
+    }
+
+private:
+    ByteSource& source_;
+    std::uint64_t budget_;
+    std::uint64_t position_ = 0;
+    std::optional<Error> error_;
+};
+
+}  // namespace corral
