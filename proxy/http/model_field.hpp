@@ -31,7 +31,8 @@ public:
     /// The body has ended: complete or malformed.
     [[nodiscard]] Verdict finish();
 
-    /// True when a top-level "model" that is a string or a number was read wholly.
+    /// True when a top-level "model" was read wholly that is a number or a string that is not
+    /// empty.
     [[nodiscard]] bool has_model() const noexcept { return has_model_; }
     /// Its value: a string unescaped, a number as written. Empty when there is none.
     [[nodiscard]] std::string_view model() const noexcept;
@@ -62,8 +63,8 @@ private:
         string,
         escape,
         hex,
-        low_escape,
-        low_u,
+        second_backslash,
+        second_u,
         utf8,
         minus,
         zero,
@@ -80,31 +81,35 @@ private:
     [[nodiscard]] bool step(unsigned char c);
     [[nodiscard]] bool structural(unsigned char c);
     [[nodiscard]] bool begin_value(unsigned char c);
+    [[nodiscard]] bool open(bool object);
+    [[nodiscard]] bool close();
+    [[nodiscard]] bool begin_string(bool key);
     [[nodiscard]] bool string_byte(unsigned char c);
+    [[nodiscard]] bool end_string();
+    [[nodiscard]] bool end_key();
     [[nodiscard]] bool escape_byte(unsigned char c);
     [[nodiscard]] bool hex_byte(unsigned char c);
     [[nodiscard]] bool utf8_byte(unsigned char c);
-    [[nodiscard]] bool number_byte(unsigned char c, bool& consumed);
+    [[nodiscard]] bool begin_literal(std::string_view text) noexcept;
     [[nodiscard]] bool literal_byte(unsigned char c);
-    [[nodiscard]] bool open(bool object);
-    [[nodiscard]] bool close(bool object);
-    [[nodiscard]] bool end_string();
-    [[nodiscard]] bool end_key();
-    void end_value();
+    [[nodiscard]] bool number_byte(unsigned char c);
+    [[nodiscard]] bool number_is_complete() const noexcept;
+    void end_number();
+    void end_value() noexcept;
     [[nodiscard]] bool keep(std::string_view decoded);
-    [[nodiscard]] bool keep_code_point(std::uint32_t code);
+    [[nodiscard]] bool keep_code_point();
     [[nodiscard]] bool fail(std::string_view reason) noexcept;
-    [[nodiscard]] std::size_t skip_plain(std::string_view bytes) const noexcept;
+    [[nodiscard]] Verdict verdict() const noexcept;
 
     At at_ = At::value;
-    Wanted wanted_ = Wanted::nothing;  ///< what the value that is read next is for
-    bool in_key_ = false;
-    bool keeping_ = false;  ///< decoded bytes of this string are wanted
-    bool has_model_ = false, saw_model_ = false, stream_ = false, failed_ = false;
-    std::uint8_t hex_left_ = 0, utf8_left_ = 0, utf8_low_ = 0, utf8_high_ = 0;
-    std::uint8_t literal_at_ = 0;
-    std::string_view literal_;
+    Wanted wanted_ = Wanted::nothing;  ///< what the value that comes next is for
+    bool in_key_ = false;              ///< the string that is read is a key
+    bool keeping_ = false;             ///< its decoded bytes are wanted
+    bool has_model_ = false, saw_model_ = false, stream_ = false;
+    std::uint8_t hex_left_ = 0, literal_at_ = 0;
+    std::uint8_t utf8_left_ = 0, utf8_low_ = 0, utf8_high_ = 0;
     std::uint32_t code_ = 0, high_surrogate_ = 0;
+    std::string_view literal_;
     std::size_t depth_ = 0;
     std::bitset<depth_max + 1> is_object_;
     std::array<char, 8> key_{};

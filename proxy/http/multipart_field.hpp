@@ -43,22 +43,28 @@ public:
 
 private:
     enum class At : std::uint8_t { preamble, after_boundary, part_head, part_body, end };
-    [[nodiscard]] bool step(std::string_view& bytes);
-    [[nodiscard]] bool body(std::string_view& bytes);
-    [[nodiscard]] bool after_boundary(std::string_view& bytes);
-    [[nodiscard]] bool part_head(std::string_view& bytes);
-    [[nodiscard]] bool begin_part();
-    [[nodiscard]] bool end_part();
-    [[nodiscard]] bool keep(std::string_view bytes);
-    [[nodiscard]] bool fail(std::string_view reason) noexcept;
+    void take(std::string_view& bytes);
+    void take_body(std::string_view& bytes);
+    void take_after_boundary(std::string_view& bytes);
+    void take_part_head(std::string_view& bytes);
+    void begin_body(At at) noexcept;
+    void end_body();
+    void end_head_line();
+    void begin_part();
+    void keep(std::string_view bytes);
+    void fail(std::string_view reason) noexcept { reason_ = reason; }
+    [[nodiscard]] Verdict verdict() const noexcept;
+    void advance(std::string_view& bytes, std::size_t n) noexcept;
 
     std::string delimiter_;    ///< CRLF "--" boundary
-    std::size_t matched_ = 2;  ///< of the delimiter; the body's start counts as after a CRLF
+    std::size_t matched_ = 2;  ///< of the delimiter, by the bytes before offset_
+    bool at_line_start_ =
+        true;  ///< the first two of them stand before the body: not matched really
     At at_ = At::preamble;
-    bool keeping_ = false, has_model_ = false, saw_model_ = false, failed_ = false;
+    bool keeping_ = false, has_model_ = false, saw_model_ = false;
     std::size_t parts_ = 0;
-    std::string line_;  ///< of a part's head, or what follows a boundary
-    std::string head_;  ///< Content-Disposition of the part
+    std::string line_;         ///< of a part's head, or what follows a boundary
+    std::string disposition_;  ///< the part's Content-Disposition
     std::size_t head_bytes_ = 0;
     std::uint64_t offset_ = 0;
     std::pair<std::uint64_t, std::uint64_t> span_{0, 0};
@@ -78,10 +84,13 @@ public:
     [[nodiscard]] Error error() const;
 
 private:
-    [[nodiscard]] bool end_pair();
+    void take(char c);
+    void end_pair();
+    [[nodiscard]] Verdict verdict(bool ended) const noexcept;
 
-    std::string pair_;  ///< of the pair that is being read, as far as it may matter
-    bool skipping_ = false, has_model_ = false, failed_ = false;
+    std::string pair_;       ///< of the pair that is being read, as far as it may matter
+    bool skipping_ = false;  ///< this pair does not matter
+    bool has_model_ = false, saw_model_ = false;
     std::uint64_t offset_ = 0;
     std::string model_;
     std::string_view reason_;
