@@ -1,0 +1,250 @@
+// From files to models; see catalogue.hpp.
+
+#include "discovery/catalogue.hpp"
+
+#include "discovery/gguf_file.hpp"
+#include "discovery/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace corral {
+
+namespace {
+
+std::string_view file_name_of(std::string_view path) {
+    return path.substr(path.find_last_of('/') + 1);
+}
+
+std::string_view directory_of(std::string_view path) {
+    return path.substr(0, path.find_last_of('/') + 1);
+}
+
+/// Heads for speculative decoding: they carry weights, but no model by themselves.
+bool is_draft_head(std::string_view file_name) {
+    constexpr std::array<std::string_view, 4> prefixes{"mtp-", "eagle3-", "dflash-", "dspark-"};
+    const std::string name = plain_name(file_name);
+    return std::any_of(prefixes.begin(), prefixes.end(),
+                       [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+std::string role_problem(ModelRole role) {
+    switch (role) {
+        case ModelRole::projector:
+            return "a projector (mmproj): a part of another model";
+        case ModelRole::adapter:
+            return "an adapter (LoRA): needs another model";
+        case ModelRole::vocabulary:
+            return "a vocabulary without weights";
+        case ModelRole::other:
+            return "no text model: llama-server cannot serve it";
+        default:
+            return {};
+    }
+}
+
+/// Older conversions do not say in their metadata that they are embedding or reranking models.
+ModelRole refine_role(ModelRole role, const FileNameParts& name) {
+    if (!is_servable(role)) {
+        return role;
+    }
+    if (name.says_reranker) {
+        return ModelRole::reranker;
+    }
+    if (name.says_embedding && role != ModelRole::reranker) {
+        return ModelRole::embedding;
+    }
+    return role;
+}
+
+struct Part {
+    std::string path;
+    std::optional<ModelFile> file;
+    std::string problem;
+};
+
+using Parts = std::map<std::uint32_t, Part>;  // by part number
+
+std::string missing_parts(const Parts& parts, std::uint32_t count) {
+    constexpr std::size_t named_max = 5;
+    if (count - parts.size() > named_max) {
+        return fmt::format("only {} of its {} parts are there", parts.size(), count);
+    }
+    std::string names;
+    for (std::uint32_t number = 1; number <= count; ++number) {
+        if (!parts.contains(number)) {
+            names += fmt::format("{}{}", names.empty() ? "" : ", ", number);
+        }
+    }
+    return names.empty() ? std::string{}
+                         : fmt::format("of its {} parts these are missing: {}", count, names);
+}
+
+/// Why the parts make no model, or an empty string.
+std::string parts_problem(const Parts& parts, std::uint32_t count) {
+    if (parts.begin()->first < 1 || parts.rbegin()->first > count) {
+        return fmt::format("its name says part {} of {}", parts.rbegin()->first, count);
+    }
+    for (const auto& [number, part] : parts) {
+        if (!part.problem.empty()) {
+            return fmt::format("part {} of {}: {}", number, count, part.problem);
+        }
+    }
+    if (std::string missing = missing_parts(parts, count); !missing.empty()) {
+        return missing;
+    }
+    for (const auto& [number, part] : parts) {
+        const std::uint64_t told = part.file->split_count;
+        if (told > 1 ? told != count || part.file->split_number != number - 1 : count > 1) {
+            return fmt::format("part {} of {} by its name, but {} of {} by its content", number,
+                               count, part.file->split_number + 1,
+                               std::max<std::uint64_t>(told, 1));
+        }
+    }
+    return {};
+}
+
+class Cataloguer {
+public:
+    Catalogue run(const std::vector<std::string>& roots, const WalkLimits& limits) {
+        Walk walk = walk_directories(roots, limits);
+        catalogue_.left_out = std::move(walk.left_out);
+        catalogue_.failed_roots = std::move(walk.failed_roots);
+        const std::set<std::string> present(walk.files.begin(), walk.files.end());
+        for (const std::string& path : walk.files) {
+            add_file(path, present);
+        }
+        for (const auto& [key, parts] : sets_) {
+            add_set(parts, key.second);
+        }
+        const auto by_path = [](const auto& a, const auto& b) { return a.path < b.path; };
+        std::sort(catalogue_.models.begin(), catalogue_.models.end(), by_path);
+        std::stable_sort(catalogue_.left_out.begin(), catalogue_.left_out.end(), by_path);
+        return std::move(catalogue_);
+    }
+
+private:
+    using SetKey = std::pair<std::string, std::uint32_t>;  // path before the number, part count
+
+    void leave_out(const std::string& path, std::string reason) {
+        catalogue_.left_out.push_back({path, std::move(reason)});
+    }
+
+    void add_file(const std::string& path, const std::set<std::string>& present) {
+        const std::string_view name = file_name_of(path);
+        if (is_partial_download(name) || present.contains(path + ".aria2") ||
+            plain_name(name).starts_with("downloading_")) {
+            leave_out(path, "a download that is not complete");
+            return;
+        }
+        if (is_draft_head(name)) {
+            leave_out(path, "a draft head: a part of another model");
+            return;
+        }
+        Part part{path, std::nullopt, path_problem(path)};
+        if (part.problem.empty()) {
+            const Result<ModelFile> file = read_file(path);
+            if (file) {
+                part.file = *file;
+            } else {
+                part.problem = file.error().detail;
+            }
+        }
+        if (const std::optional<PartNumber> number = read_part_number(name)) {
+            SetKey key{std::string(directory_of(path)) + number->prefix, number->count};
+            sets_[std::move(key)].emplace(number->number, std::move(part));
+        } else {
+            add_single(std::move(part));
+        }
+    }
+
+    Result<ModelFile> read_file(const std::string& path) {
+        Result<FileWindow> window = FileWindow::open(path);
+        if (!window) {
+            return window.error();
+        }
+        const auto [known, is_new] = seen_.emplace(window->identity(), path);
+        if (!is_new) {
+            return Error(Errc::corrupt, Blame::internal,
+                         "the same file as " + escaped(known->second));
+        }
+        return read_model_file(*window);
+    }
+
+    void add_single(Part part) {
+        if (part.problem.empty() && part.file->split_count > 1) {
+            part.problem = fmt::format("part {} of {} by its content, but its name does not say so",
+                                       part.file->split_number + 1, part.file->split_count);
+        }
+        if (!part.problem.empty()) {
+            leave_out(part.path, part.problem);
+            return;
+        }
+        add_model(part.path, *part.file, 1);
+    }
+
+    void add_set(const Parts& parts, std::uint32_t count) {
+        const std::string& first = parts.begin()->second.path;
+        if (std::string problem = parts_problem(parts, count); !problem.empty()) {
+            leave_out(first, std::move(problem));
+            return;
+        }
+        ModelFile file = *parts.begin()->second.file;
+        for (auto part = std::next(parts.begin()); part != parts.end(); ++part) {
+            file.add_part(*part->second.file);
+        }
+        add_model(first, std::move(file), count);
+    }
+
+    void add_model(const std::string& path, ModelFile file, std::uint32_t part_count) {
+        FoundModel model{path, part_count, read_file_name(file_name_of(path)), std::move(file)};
+        model.file.role = refine_role(model.file.role, model.file_name);
+        if (std::string problem = role_problem(model.file.role); !problem.empty()) {
+            leave_out(path, std::move(problem));
+            return;
+        }
+        catalogue_.models.push_back(std::move(model));
+    }
+
+    Catalogue catalogue_;
+    std::map<FileIdentity, std::string> seen_;
+    std::map<SetKey, Parts> sets_;
+};
+
+}  // namespace
+
+double FoundModel::billions() const {
+    if (file_name.billions) {
+        return *file_name.billions;
+    }
+    if (const std::optional<double> label = read_size_label(file.size_label)) {
+        return *label;
+    }
+    return static_cast<double>(file.parameters) / 1e9;
+}
+
+std::string FoundModel::quantization() const {
+    return !file_name.quantization.empty() ? file_name.quantization : plain_name(file.quantization);
+}
+
+std::string path_problem(std::string_view path) {
+    if (!is_plain_utf8(path)) {
+        return "its path holds control characters or is no UTF-8";
+    }
+    if (path.find("${") != std::string_view::npos) {
+        return "its path holds \"${\", which a config takes for a macro";
+    }
+    return {};
+}
+
+Catalogue read_catalogue(const std::vector<std::string>& roots, const WalkLimits& limits) {
+    return Cataloguer().run(roots, limits);
+}
+
+}  // namespace corral
