@@ -32,15 +32,21 @@ Result<std::shared_ptr<const Config>> read(std::string_view text, const std::str
 
 /// No file anywhere: what `corral scan` would write, without writing it.
 Result<std::shared_ptr<const Config>> scan_instead() {
-    const auto directories = default_model_directories(process_environment());
-    DiscoverOptions options;
-    options.directories = directories;
-    const auto yaml = scan_to_yaml(options, process_environment());
-    auto config = read(yaml, "(scan of the model directories)");
+    const auto environment = process_environment();
+    DiscoverOptions look;
+    look.directories = default_model_directories(environment);
+    WriteOptions write;
+    write.engine = environment("CORRAL_LLAMA_SERVER").value_or(write.engine);
+    write.gpus = probe_gpus();
+    const auto written = write_config(discover(look), write);
+    if (!written) {
+        return written.error();
+    }
+    auto config = read(written->yaml, "(scan of the model directories)");
     if (config && (*config)->models.empty()) {
         std::string where;
-        for (const auto& directory : directories) {
-            where += (where.empty() ? "" : ", ") + directory.string();
+        for (const auto& directory : look.directories) {
+            where += (where.empty() ? "" : ", ") + directory;
         }
         spdlog::warn(
             "no config file and no models found in {}. What next: put .gguf files there and "

@@ -44,9 +44,10 @@ asio::awaitable<bool> write_answer(Wire& client, const Answer& answer, const Req
     const bool head_only = request != nullptr && request->method == "HEAD";
     const std::array<asio::const_buffer, 2> buffers{
         asio::buffer(*head), asio::buffer(answer.body.data(), head_only ? 0 : answer.body.size())};
-    client.set_deadline(Clock::now() + write_timeout);
-    const auto ec = co_await client.write(buffers);
     client.set_deadline(TimePoint::max());
+    client.set_write_deadline(Clock::now() + write_timeout);
+    const auto ec = co_await client.write(buffers);
+    client.set_write_deadline(TimePoint::max());
     co_return !ec;
 }
 

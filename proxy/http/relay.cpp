@@ -179,7 +179,7 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
             gather.add_end();
         }
         if (!gather.buffers().empty()) {
-            client.set_deadline(Clock::now() + limits.write_timeout);
+            client.set_write_deadline(Clock::now() + limits.write_timeout);
             out.head_sent = true;
             if (const auto ec = co_await client.write(gather.buffers()); ec) {
                 out.error = Error(Errc::cancelled, Blame::client, ec.message());
@@ -203,7 +203,7 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
             break;
         }
     }
-    client.set_deadline(TimePoint::max());
+    client.set_write_deadline(TimePoint::max());
     if (!out.error && edit.upgrade) {
         co_await tunnel(upstream, client);
         co_return out;

@@ -8,7 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
-#include <cerrno>
+#include <algorithm>
 #include <poll.h>
 #include <sys/socket.h>
 #include <utility>
@@ -43,7 +43,8 @@ struct Wire::State {
     Socket socket;
     asio::steady_timer timer;
     InputBuffer in;
-    TimePoint deadline = TimePoint::max();
+    TimePoint read_deadline = TimePoint::max();
+    TimePoint write_deadline = TimePoint::max();
     TimePoint armed_for = TimePoint::max();
     bool timed_out = false;
 
@@ -51,17 +52,21 @@ struct Wire::State {
     asio::cancellation_signal watch_signal;
     std::optional<asio::steady_timer> watch_timer;
 
+    [[nodiscard]] TimePoint next_deadline() const noexcept {
+        return std::min(read_deadline, write_deadline);
+    }
+
     static void arm(const std::shared_ptr<State>& self) {
-        self->armed_for = self->deadline;
-        self->timer.expires_at(self->deadline);
+        self->armed_for = self->next_deadline();
+        self->timer.expires_at(self->armed_for);
         self->timer.async_wait([weak = std::weak_ptr<State>(self)](error_code ec) {
             const auto state = weak.lock();
             if (ec || !state) {
                 return;
             }
             state->armed_for = TimePoint::max();
-            if (state->deadline > Clock::now()) {
-                if (state->deadline != TimePoint::max()) {
+            if (state->next_deadline() > Clock::now()) {
+                if (state->next_deadline() != TimePoint::max()) {
                     arm(state);
                 }
                 return;
@@ -70,6 +75,13 @@ struct Wire::State {
             error_code ignored;
             state->socket.cancel(ignored);
         });
+    }
+
+    static void rearm(const std::shared_ptr<State>& self) {
+        self->timed_out = false;
+        if (self->next_deadline() < self->armed_for) {  // a later one is seen when the timer fires
+            arm(self);
+        }
     }
 
     static void watch(const std::shared_ptr<State>& self) {
@@ -166,10 +178,13 @@ asio::awaitable<error_code> Wire::write(std::span<const asio::const_buffer> buff
 }
 
 void Wire::set_deadline(TimePoint at) {
-    state_->deadline = at;
-    if (at < state_->armed_for) {  // a later deadline is seen when the timer fires
-        State::arm(state_);
-    }
+    state_->read_deadline = at;
+    State::rearm(state_);
+}
+
+void Wire::set_write_deadline(TimePoint at) {
+    state_->write_deadline = at;
+    State::rearm(state_);
 }
 
 void Wire::watch(std::function<void()> on_gone) {

@@ -42,8 +42,10 @@ public:
     /// Writes all of it. The buffers are copied, not the bytes: the caller keeps those alive.
     [[nodiscard]] asio::awaitable<error_code> write(std::span<const asio::const_buffer> buffers);
 
-    /// From `at` on, every operation fails with timed_out. TimePoint::max(): no deadline.
+    /// When `at` has passed, operations fail with timed_out until a deadline is set anew; one for
+    /// reading and waiting, one for writing. TimePoint::max(): no deadline.
     void set_deadline(TimePoint at);
+    void set_write_deadline(TimePoint at);
 
     /// Calls `on_gone` once, from the loop, when the peer has closed or reset its side. Unread
     /// input does not hide it. Replaces an earlier watch; unwatch() ends it.

@@ -2,23 +2,27 @@
 
 #include "proxy/upstream/connector.hpp"
 
-#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_static_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+
 #include <string>
-#include <string_view>
+#include <utility>
 
 namespace corral {
 namespace {
 
 namespace asio = boost::asio;
+namespace http_lib = boost::beast::http;
+constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t head_bytes_max = 8 * 1024;
 
-constexpr std::size_t status_line_enough = 12;  // "HTTP/1.1 200"
-
-bool says_200(std::string_view answer) {
-    return answer.starts_with("HTTP/1.") && answer.size() > status_line_enough &&
-           answer.substr(8, 4) == " 200" && (answer[12] == ' ' || answer[12] == '\r');
-}
-
-/// Only the status decides, so only the status line is read.
+/// Only the status decides, so only the head is read.
 class HttpProber final : public Prober {
 public:
     asio::awaitable<bool> ready(Endpoint endpoint, std::string path, Duration timeout) override {
@@ -31,19 +35,21 @@ public:
             co_return true;
         }
         wire->set_deadline(deadline);
-        const std::string request = "GET " + endpoint.base_path + path +
-                                    " HTTP/1.1\r\nHost: " + endpoint.authority() +
-                                    "\r\nConnection: close\r\n\r\n";
-        const std::array<asio::const_buffer, 1> bytes{asio::buffer(request)};
-        if (co_await wire->write(bytes)) {
+        http_lib::request<http_lib::empty_body> request(http_lib::verb::get,
+                                                        endpoint.base_path + path, 11);
+        request.set(http_lib::field::host, endpoint.authority());
+        request.keep_alive(false);
+        const auto [sent, written] =
+            co_await http_lib::async_write(wire->socket(), request, as_values);
+        if (sent || written == 0) {
             co_return false;
         }
-        while (wire->in().data().size() <= status_line_enough) {
-            if (co_await wire->fill()) {
-                co_return false;
-            }
-        }
-        co_return says_200(wire->in().data());
+        boost::beast::flat_static_buffer<head_bytes_max> buffer;
+        http_lib::response_parser<http_lib::empty_body> answer;
+        answer.header_limit(head_bytes_max);
+        const auto [received, read] =
+            co_await http_lib::async_read_header(wire->socket(), buffer, answer, as_values);
+        co_return !received && read != 0 && answer.get().result() == http_lib::status::ok;
     }
 };
 
