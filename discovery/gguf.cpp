@@ -211,6 +211,11 @@ private:
                          Errc::short_input);
             return array;
         }
+        if (strings && array.count > limits_.array_strings_max) {
+            reader_.fail(at, fmt::format("an array of {} strings; the limit is {}", array.count,
+                                         limits_.array_strings_max));
+            return array;
+        }
         const bool real = array.element == GgufType::f32 || array.element == GgufType::f64;
         if (strings) {
             for (std::uint64_t i = 0; i < array.count && !reader_.failed(); ++i) {

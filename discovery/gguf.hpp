@@ -37,13 +37,14 @@ enum class GgufType : std::uint32_t {
 struct GgufLimits {
     std::uint64_t pairs_max = 65'536;
     std::uint64_t tensors_max = 1'000'000;
-    std::uint64_t string_bytes_max = 1U << 20;  ///< one metadata string
-    std::uint64_t key_bytes_max = 65'535;       ///< by the format
-    std::uint64_t tensor_name_bytes_max = 63;   ///< by the engine
-    std::uint64_t text_bytes_kept = 4'096;      ///< of one string; the rest is skipped
-    std::uint64_t array_numbers_kept = 4'096;   ///< longer arrays: only their length
+    std::uint64_t string_bytes_max = 1U << 20;    ///< one metadata string
+    std::uint64_t key_bytes_max = 65'535;         ///< by the format
+    std::uint64_t tensor_name_bytes_max = 63;     ///< by the engine
+    std::uint64_t text_bytes_kept = 4'096;        ///< of one string; the rest is skipped
+    std::uint64_t array_numbers_kept = 4'096;     ///< longer arrays: only their length
+    std::uint64_t array_strings_max = 4'000'000;  ///< each costs a look
     std::uint64_t alignment_max = 1U << 20;
-    std::uint64_t header_bytes_read_max = 128U << 20;  ///< the ceiling of the work
+    std::uint64_t header_bytes_read_max = 64U << 20;  ///< the ceiling of the work
 };
 
 /// An array: what it holds and how much. `numbers` is filled for short arrays of integers.

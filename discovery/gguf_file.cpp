@@ -18,7 +18,7 @@ constexpr std::size_t window_bytes_min = 4U << 10;     // after a jump
 constexpr std::size_t window_bytes_first = 16U << 10;  // most headers without their vocabulary
 constexpr std::size_t window_bytes_max = 256U << 10;   // while reading on and on
 /// The ceiling of reading one file: a hostile header may make every small read a jump.
-constexpr std::uint64_t bytes_read_max = 192U << 20;
+constexpr std::uint64_t bytes_read_max = 96U << 20;
 
 Error io_error(int number) {
     return {Errc::io, Blame::internal, std::generic_category().message(number)};

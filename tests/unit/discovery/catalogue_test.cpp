@@ -209,16 +209,19 @@ TEST_CASE("safety 137: of a huge sparse file only the header is read") {
 
 TEST_CASE("a header of endless empty strings is given up at a ceiling") {
     corral::testing::GgufBuilder header;
-    header.head(0, 1).array("x", corral::testing::GgufType::string, 1ULL << 36U);
+    header.head(0, 40);
+    for (int i = 0; i < 39; ++i) {
+        header.array("x", corral::testing::GgufType::string, 1'000'000).zeros(8'000'000);
+    }
     const TempFolder folder;
     const std::string path = folder.write("sparse.gguf", header.bytes());
-    fs::resize_file(path, 1ULL << 40U);  // zeros: half a tebibyte of lengths
+    fs::resize_file(path, 1ULL << 40U);
     Result<FileWindow> window = FileWindow::open(path);
     REQUIRE(window.has_value());
     const Result<ModelFile> result = read_model_file(*window);
     REQUIRE_FALSE(result.has_value());
     CHECK(has(result.error().detail, "longer than any real one"));
-    CHECK(window->bytes_read() <= 200ULL << 20U);
+    CHECK(window->bytes_read() <= 96ULL << 20U);
 }
 
 TEST_CASE("long vocabularies cost few reads") {

@@ -202,6 +202,9 @@ TEST_CASE("safety 130: nested and oversized arrays are refused without recursion
     GgufBuilder strings;
     strings.array("x", BuilderType::string, 1ULL << 60U).zeros(64);
     CHECK(refused(bare(strings), "elements, but only"));
+    GgufBuilder many;
+    many.array("x", BuilderType::string, 4'000'001).zeros(8ULL * 4'000'001);
+    CHECK(refused(bare(many), "strings; the limit"));
     GgufBuilder unknown;
     unknown.array("x", static_cast<BuilderType>(13), 1).zeros(64);
     CHECK(refused(bare(unknown), "does not exist"));
