@@ -33,7 +33,7 @@ list_mirrors() {
         function debian_suite(names, list, i) {
             split(names, list, /[ \t\n]+/)
             for (i in list)
-                if (list[i] == codename || list[i] ~ /^(oldstable|stable|testing|unstable|sid)$/)
+                if (list[i] == codename || list[i] ~ /^(old)?stable$|^testing$|^unstable$|^sid$/)
                     return 1
             return 0
         }
@@ -125,7 +125,7 @@ fetch_lists() {
 }
 
 # Downloads the package and all that it depends on, as a machine with nothing installed would need
-# it, and unpacks that into $2. Names and dependencies are the archive's word, so none is listed here.
+# it, and unpacks that into $2. What it depends on is the archive's word; no name is listed here.
 unpack_with_dependencies() {
     local apt=$1 root=$2 names deb
     names=$(apt-get -c "$apt/apt.conf" -s install "$package" | awk '$1 == "Inst" { print $2 }')
@@ -162,12 +162,15 @@ while IFS= read -r line; do
     case \$line in flags*) flags="\${line#*:} "; break ;; esac
 done </proc/cpuinfo
 can() { for flag; do case \$flags in *" \$flag "*) ;; *) return 1 ;; esac; done; }
-use() { [ -e "\$root/$(dirname "$backends")/libggml-cpu\$1.so" ] && backend=libggml-cpu\$1.so; }
+use() {
+    [ -e "\$root/$(dirname "$backends")/libggml-cpu\$1.so" ] && backend=libggml-cpu\$1.so
+}
 { can avx2 bmi2 f16c fma && use -haswell; } || { can avx && use -sandybridge; } ||
     { can sse4_2 && use -sse42; } || use -x64 || use -armv8.0_1 || use '' ||
     backend=$(basename "$backends")
 export GGML_BACKEND_PATH="\$root/$(dirname "$backends")/\$backend"
-exec "\$root/$loader" --library-path "$libraries" "\$root/usr/bin/llama-server" "\$@"
+exec "\$root/$loader" --library-path "$libraries" \\
+    "\$root/usr/bin/llama-server" "\$@"
 WRAPPER
     chmod +x "$folder/llama-server"
 }
@@ -194,7 +197,8 @@ fetch_engine() {
             fetch_lists "$work/apt" "$suite" "$mirror" || continue
             say "unpacking it and its libraries into $target"
             unpack_with_dependencies "$work/apt" "$work/engine/root" || continue
-            write_wrapper "$work/engine" || { say "what $suite has is laid out in a new way"; continue; }
+            write_wrapper "$work/engine" ||
+                { say "what $suite has is laid out in a new way"; continue; }
             "$work/engine/llama-server" --version >"$work/apt/log" 2>&1 ||
                 { say "what $suite has does not start here"; continue; }
             rm -rf "$target"
