@@ -146,20 +146,6 @@ def test_sigkill_of_corral_leaves_no_llama_server(farm, victim):
         poll_until(lambda: not is_alive(server), 10, "the server to be gone")
 
 
-def test_a_client_that_leaves_frees_the_real_models_slot(farm):
-    """llama-server stops generating when its connection closes: its slot becomes idle."""
-    corral = farm.serve_found()
-    model = farm.ids[0]
-    connection, _ = begin_stream(corral, model, 100_000)
-    connection.close()
-
-    def idle():
-        slots = corral.get(f"/upstream/{model}/slots")
-        return slots.status == 200 and not any(slot["is_processing"] for slot in slots.json())
-
-    poll_until(idle, 20, "the slot to be free")
-
-
 def test_a_real_model_file_that_is_broken_is_502_with_the_engines_words(farm):
     """llama-server's own last lines tell why it did not start."""
     corral = farm.serve_found()

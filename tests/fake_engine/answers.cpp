@@ -153,6 +153,7 @@ private:
     bool whole(int status, std::string_view type, std::string_view body) {
         std::string head = "HTTP/1.1 " + std::to_string(status) + " Scripted\r\nServer: fake\r\n";
         head += "Content-Type: " + std::string(type) + "\r\n";
+        note_answer();
         if (options_.huge_header && is_inference(path_of(request_))) {
             head += "X-Huge: " + std::string(256UL * 1024, 'h') + "\r\n";
         }
@@ -192,7 +193,15 @@ private:
             "\"created\":1,\"model\":" +
             json_string(options_.model) + ",\"choices\":[],\"usage\":" + usage_json() + "}\n\n";
         const std::string end = wrap(usage) + wrap("data: [DONE]\n\n") + (chunked ? chunk("") : "");
+        note_answer();
         return connection_.send_all(end) && chunked && request_.keep_alive;
+    }
+
+    /// Before the last bytes of an answer leave: who has read the answer finds the note.
+    void note_answer() {
+        if (path_of(request_) != "/health") {
+            engine_.events.append("answered " + request_.target + "\n");
+        }
     }
 
     [[nodiscard]] std::string event(const std::string& path, int index) const {
@@ -280,9 +289,6 @@ void serve(int fd, const Engine& engine) {
         }
         if (!connection.read_body(request) || !Answer(connection, request, engine).give()) {
             return;
-        }
-        if (path_of(request) != "/health") {
-            engine.events.append("answered " + request.target + "\n");
         }
     }
 }

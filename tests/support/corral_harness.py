@@ -1,8 +1,8 @@
 """Corral as a user runs it, for tests: a real process on a free port, in a home of its own.
 
-`Corral` starts `corral serve`, knows its port from the line "listening on http:", and leaves
-no process behind when it is closed, whatever the test did. `Engine` makes the command line of a fake
-engine and reads what it wrote. Both live in a directory of the test, whose path is their marker.
+`Corral` starts `corral serve`, learns its port from its log, and leaves no process behind when it
+is closed, whatever the test did. `Engine` makes the command line of a fake engine and reads what it
+wrote. Both live in a directory of the test, whose path is their marker.
 """
 
 import ctypes
