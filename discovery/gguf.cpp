@@ -328,6 +328,8 @@ private:
                                      "{} bytes: is it complete?",
                                      data_end_, header_.data_offset, size_),
                          Errc::short_input);
+        } else if (header_.tensor_bytes > size_ - header_.data_offset) {
+            reader_.fail(at, "tensors that overlap");
         } else if (!sizes_known_) {
             header_.tensor_bytes = size_ - header_.data_offset;
         }

@@ -310,6 +310,13 @@ TEST_CASE("safety 135: tensors that cannot be") {
     CHECK(reason(tensor([](Tensor& t) { t.type = 40; })) == "accepted");  // a newer engine's
 }
 
+TEST_CASE("tensors that overlap are refused, so that sums can be trusted") {
+    GgufBuilder out;
+    out.head(2, 1).string("general.architecture", "llama");
+    out.tensor("a", {8}, 0, 0).tensor("b", {8}, 0, 0).pad().zeros(32);
+    CHECK(refused(out.bytes(), "overlap"));
+}
+
 TEST_CASE("safety 136: a model cut at any byte is refused, never read beyond its end") {
     const std::string good = model();
     REQUIRE(read(good).has_value());
@@ -344,10 +351,10 @@ TEST_CASE("safety 136: no damaged header crashes or passes the limits") {
 TEST_CASE("safety 137: a million tensors are read within the limits") {
     GgufBuilder out;
     out.head(1'000'000, 1).string("general.architecture", "llama");
-    for (int i = 0; i < 1'000'000; ++i) {
-        out.tensor("t", {8}, 0, 0);
+    for (std::uint64_t i = 0; i < 1'000'000; ++i) {
+        out.tensor("t", {8}, 0, i * 32);
     }
-    out.pad().zeros(32);
+    out.pad().zeros(32'000'000);
     const Result<ModelFile> result = read(out.bytes());
     REQUIRE(result.has_value());
     CHECK(result->parameters == 8'000'000);
