@@ -367,7 +367,7 @@ void UrlencodedModel::take(char c) {
         skipping_ = true;
         return;
     }
-    if (pair_.size() == key_bytes_max && pair_.find('=') == std::string::npos) {
+    if (c != '=' && pair_.size() == key_bytes_max && pair_.find('=') == std::string::npos) {
         skipping_ = true;
         return;
     }
