@@ -1,0 +1,430 @@
+// The scheduler: events change the books, then settle() decides everything anew from them. Nothing
+// is decided twice in two places, so that a new event cannot forget a case.
+#include "supervisor/logic/scheduler.hpp"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <utility>
+
+namespace corral {
+namespace {
+
+/// True when a running process of `before` can go on serving as `after`. The preferred port is not
+/// compared: it moves when other models come and go.
+bool same_process(const ModelConfig& before, const ModelConfig& after) {
+    return before.argv == after.argv && before.cmd_stop == after.cmd_stop &&
+           before.env == after.env && before.proxy == after.proxy &&
+           before.check_endpoint == after.check_endpoint;
+}
+
+std::string quoted(const ModelId& model) {
+    return "\"" + model.str() + "\"";
+}
+
+Error not_found(const ModelId& model) {
+    return {Errc::model_not_found, Blame::client,
+            "there is no model " + quoted(model) +
+                ". What to do: choose one of those that GET /v1/models lists."};
+}
+
+}  // namespace
+
+Scheduler::Scheduler(std::shared_ptr<const Config> config) {
+    on(Reconfigure{std::move(config)}, TimePoint{});
+}
+
+std::vector<SchedulerCommand> Scheduler::step(const SchedulerEvent& event, TimePoint now) {
+    out_.clear();
+    std::visit([&](const auto& alternative) { on(alternative, now); }, event);
+    settle(now);
+    return std::exchange(out_, {});
+}
+
+// ---- events change the books --------------------------------------------------------------------
+
+void Scheduler::on(const Request& event, TimePoint now) {
+    if (event.ticket <= last_ticket_) {
+        throw std::logic_error("Scheduler: tickets must grow");
+    }
+    last_ticket_ = event.ticket;
+    if (close_by_) {
+        refuse(event.ticket, Errc::shutting_down, Blame::internal,
+               "Corral is shutting down. What to do: try again when it is back.");
+        return;
+    }
+    Model* model = find(event.model);
+    if (model == nullptr || !model->configured) {
+        out_.emplace_back(Refuse{event.ticket, not_found(event.model)});
+        return;
+    }
+    if (model->state == ProcessState::ready && !model->drain && model->leases >= model->limit) {
+        refuse(event.ticket, Errc::concurrency_limit, Blame::client,
+               "model " + quoted(model->id) + " already serves " + std::to_string(model->limit) +
+                   " requests, its concurrencyLimit. What to do: try again in a moment.");
+        return;
+    }
+    if (model->waiting.size() >= config_->limits.waiting_per_model) {
+        refuse(event.ticket, Errc::overloaded, Blame::internal,
+               std::to_string(model->waiting.size()) + " requests already wait for model " +
+                   quoted(model->id) + ". What to do: try again later.");
+        return;
+    }
+    model->waiting.emplace(event.ticket, now);
+    waiting_.emplace(event.ticket, model);
+    activate(*model);
+}
+
+void Scheduler::on(const Cancelled& event, TimePoint) {
+    const auto found = waiting_.find(event.ticket);
+    if (found != waiting_.end()) {
+        found->second->waiting.erase(event.ticket);
+        waiting_.erase(found);
+    }
+}
+
+void Scheduler::on(const Released& event, TimePoint now) {
+    Model* model = find(event.model);
+    // After a crash the books of that run are closed already; its leases come back one by one.
+    if (model == nullptr || model->generation != event.generation || model->leases == 0) {
+        return;
+    }
+    --model->leases;
+    model->idle_since = now;
+}
+
+void Scheduler::on(const ProcessChanged& event, TimePoint now) {
+    Model* model = find(event.model);
+    if (model == nullptr) {
+        return;
+    }
+    const bool was_starting = model->state == ProcessState::starting;
+    if (event.state == ProcessState::ready) {
+        if (was_starting) {
+            model->state = ProcessState::ready;
+            model->idle_since = now;
+            model->turn_until = last_ticket_;
+            model->turn_ends = now + max_wait;
+        }
+        return;
+    }
+    if (event.state == ProcessState::stopping) {
+        model->state = ProcessState::stopping;  // the start took too long; we did not ask for it
+        model->drain.reset();
+    } else if (is_at_rest(event.state)) {
+        model->state = event.state;
+        model->leases = 0;
+        model->drain.reset();
+    }
+    // A model that crashed while it was ready is started again for those who wait; a start that
+    // failed is an answer to all who waited for it.
+    if (was_starting && event.error) {
+        refuse_waiting(*model, *event.error);
+    }
+}
+
+void Scheduler::on(const Unload& event, TimePoint) {
+    Model* model = find(event.model);
+    if (model == nullptr) {
+        return;
+    }
+    refuse_waiting(*model, {Errc::unloaded, Blame::internal,
+                            "model " + quoted(model->id) +
+                                " was unloaded while the request waited for it. What to do: send "
+                                "the request again, which loads the model again."});
+    if (model->state == ProcessState::starting || model->state == ProcessState::ready) {
+        model->drain = StopReason::unload;
+    }
+}
+
+void Scheduler::on(const Reconfigure& event, TimePoint) {
+    const std::shared_ptr<const Config> before = std::exchange(config_, event.config);
+    const GroupRouter old_router = std::exchange(router_, GroupRouter(*config_));
+    ++rules_;
+    for (auto& [id, model] : models_) {
+        const ModelConfig* config = config_->find_id(id);
+        const bool alive =
+            model.state == ProcessState::starting || model.state == ProcessState::ready;
+        if (config == nullptr) {
+            refuse_waiting(model, not_found(id));
+            model.configured = false;
+            model.seat = router_.adopt(old_router, model.seat, id);
+        } else {
+            model.configured = true;
+            model.seat = router_.seat(id);
+        }
+        const ModelConfig* was = before->find_id(id);
+        const bool same = config != nullptr && was != nullptr && same_process(*was, *config);
+        if (alive && !same) {
+            model.drain = StopReason::config;
+        }
+    }
+    for (const ModelConfig& config : config_->models) {
+        Model& model = models_[config.id];
+        if (model.id.empty()) {
+            model.id = config.id;
+            model.seat = router_.seat(config.id);
+        }
+        model.limit =
+            config.concurrency_limit != 0 ? config.concurrency_limit : default_concurrency_limit;
+        model.ttl = config.ttl;
+    }
+    claims_.clear();
+    std::erase_if(models_, [](const auto& entry) {
+        return !entry.second.configured && !entry.second.active;
+    });
+}
+
+void Scheduler::on(const Tick&, TimePoint) {
+    wake_at_.reset();
+}
+
+void Scheduler::on(const Close& event, TimePoint) {
+    close_by_ = close_by_ ? std::min(*close_by_, event.deadline) : event.deadline;
+    for (Model* model : active_) {
+        refuse_waiting(*model, {Errc::shutting_down, Blame::internal,
+                                "Corral is shutting down. What to do: try again when it is back."});
+    }
+}
+
+// ---- the books decide ---------------------------------------------------------------------------
+
+void Scheduler::settle(TimePoint now) {
+    if (close_by_) {
+        stop_everything(now);
+    } else {
+        stop_drained();
+        serve_waiting(now);
+        expire_idle(now);
+    }
+    forget_resting();
+    arm_wake();
+}
+
+void Scheduler::stop_everything(TimePoint now) {
+    for (Model* model : active_) {
+        const bool idle = model->state == ProcessState::ready && model->leases == 0;
+        const bool alive =
+            model->state == ProcessState::ready || model->state == ProcessState::starting;
+        if (alive && (idle || model->state == ProcessState::starting || now >= *close_by_)) {
+            stop(*model, StopReason::shutdown);
+        }
+    }
+}
+
+void Scheduler::stop_drained() {
+    for (Model* model : active_) {
+        if (model->drain && model->leases == 0) {
+            stop(*model, *model->drain);
+        }
+    }
+}
+
+/// First those whose turn it is. Then all who wait, oldest request first: each takes what is free,
+/// makes room, or holds back the later ones. That order is total, so nobody waits in a circle.
+void Scheduler::serve_waiting(TimePoint now) {
+    claims_.clear();
+    std::vector<Model*> queue;
+    for (Model* model : active_) {
+        if (model->state == ProcessState::ready && !model->drain && now < model->turn_ends) {
+            while (!model->waiting.empty() && model->leases < model->limit &&
+                   model->waiting.begin()->first <= model->turn_until) {
+                grant_oldest(*model);
+            }
+        }
+        if (!model->waiting.empty()) {
+            queue.push_back(model);
+        }
+    }
+    std::sort(queue.begin(), queue.end(), [](const Model* a, const Model* b) {
+        return a->waiting.begin()->first < b->waiting.begin()->first;
+    });
+    for (Model* model : queue) {
+        serve(*model, now);
+    }
+}
+
+void Scheduler::serve(Model& model, TimePoint now) {
+    // A load under way belongs to its waiters already; what drains is decided again when it ended.
+    if (model.state == ProcessState::starting || model.drain) {
+        return;
+    }
+    const bool overdue = now - model.waiting.begin()->second >= max_wait;
+    const bool swapping = !held(model) && advance(model);
+    if (model.waiting.empty() || model.state == ProcessState::starting) {
+        return;
+    }
+    if (overdue || swapping) {
+        claims_.push_back(&model);
+    }
+}
+
+/// Grants, starts, or makes room for a model whose turn nobody older disputes. True when its place
+/// is being made: everything in its way is on its way out.
+bool Scheduler::advance(Model& model) {
+    if (model.state == ProcessState::ready && model.leases >= model.limit) {
+        return false;
+    }
+    const std::vector<Model*> in_the_way = victims(model);
+    if (in_the_way.empty()) {
+        if (model.state == ProcessState::ready) {
+            while (!model.waiting.empty() && model.leases < model.limit) {
+                grant_oldest(model);
+            }
+            return false;
+        }
+        if (is_at_rest(model.state)) {
+            start(model);
+            return false;
+        }
+        return true;  // it is stopping itself and starts again then
+    }
+    if (std::any_of(in_the_way.begin(), in_the_way.end(),
+                    [this](const Model* other) { return busy(*other); })) {
+        return false;
+    }
+    for (Model* other : in_the_way) {
+        if (other->state == ProcessState::ready) {
+            stop(*other, StopReason::swap);
+        }
+    }
+    return true;
+}
+
+void Scheduler::expire_idle(TimePoint now) {
+    for (Model* model : active_) {
+        if (expires(*model) && now >= model->idle_since + model->ttl) {
+            stop(*model, StopReason::ttl);
+        }
+    }
+}
+
+void Scheduler::arm_wake() {
+    std::optional<TimePoint> next;
+    const auto consider = [&next](TimePoint at) { next = next ? std::min(*next, at) : at; };
+    for (const Model* model : active_) {
+        if (expires(*model)) {
+            consider(model->idle_since + model->ttl);
+        }
+        if (close_by_ && model->state == ProcessState::ready) {
+            consider(*close_by_);
+        }
+    }
+    if (next != wake_at_) {
+        wake_at_ = next;
+        out_.emplace_back(WakeAt{next});
+    }
+}
+
+/// Models at rest that nobody waits for leave the list; those of an old config leave altogether.
+void Scheduler::forget_resting() {
+    std::erase_if(active_, [](Model* model) {
+        model->active = !is_at_rest(model->state) || !model->waiting.empty();
+        return !model->active;
+    });
+    if (models_.size() > config_->models.size()) {
+        std::erase_if(models_, [](const auto& entry) {
+            return !entry.second.configured && !entry.second.active;
+        });
+    }
+}
+
+// ---- the small steps ----------------------------------------------------------------------------
+
+void Scheduler::grant_oldest(Model& model) {
+    const Ticket ticket = model.waiting.begin()->first;
+    model.waiting.erase(model.waiting.begin());
+    waiting_.erase(ticket);
+    ++model.leases;
+    out_.emplace_back(Grant{ticket, model.id, model.generation});
+}
+
+void Scheduler::refuse(Ticket ticket, Errc code, Blame blame, std::string detail) {
+    out_.emplace_back(Refuse{ticket, Error(code, blame, std::move(detail))});
+}
+
+void Scheduler::refuse_waiting(Model& model, const Error& error) {
+    for (const auto& [ticket, arrived] : model.waiting) {
+        waiting_.erase(ticket);
+        out_.emplace_back(Refuse{ticket, error});
+    }
+    model.waiting.clear();
+}
+
+void Scheduler::start(Model& model) {
+    model.state = ProcessState::starting;
+    model.generation = ++last_generation_;
+    model.rules = rules_;
+    out_.emplace_back(Start{model.id, model.generation});
+}
+
+void Scheduler::stop(Model& model, StopReason reason) {
+    model.state = ProcessState::stopping;
+    model.drain.reset();
+    out_.emplace_back(Stop{model.id, reason});
+}
+
+void Scheduler::activate(Model& model) {
+    if (!std::exchange(model.active, true)) {
+        active_.push_back(&model);
+    }
+}
+
+Scheduler::Model* Scheduler::find(const ModelId& id) {
+    const auto found = models_.find(id);
+    return found != models_.end() ? &found->second : nullptr;
+}
+
+std::vector<Scheduler::Model*> Scheduler::victims(const Model& target) const {
+    std::vector<Model*> running;
+    std::vector<Seat> seats;
+    for (Model* model : active_) {
+        if (model != &target && !is_at_rest(model->state)) {
+            running.push_back(model);
+            seats.push_back(model->seat);
+        }
+    }
+    std::vector<Model*> out;
+    for (const std::size_t position : router_.evictions(target.seat, seats)) {
+        out.push_back(running[position]);
+    }
+    return out;
+}
+
+/// Held back by an older request whose model needs this one gone.
+bool Scheduler::held(const Model& model) const {
+    return std::any_of(claims_.begin(), claims_.end(), [&](const Model* claim) {
+        return claim->waiting.begin()->first < model.waiting.begin()->first &&
+               router_.evicts(claim->seat, model.seat);
+    });
+}
+
+bool Scheduler::busy(const Model& model) const noexcept {
+    return model.leases > 0 || model.state == ProcessState::starting;
+}
+
+bool Scheduler::expires(const Model& model) const noexcept {
+    return model.state == ProcessState::ready && model.leases == 0 && model.waiting.empty() &&
+           !model.drain && model.ttl > Duration::zero() && !close_by_;
+}
+
+Scheduler::View Scheduler::view(const ModelId& model) const {
+    const auto found = models_.find(model);
+    if (found == models_.end()) {
+        return {};
+    }
+    const Model& m = found->second;
+    return {m.state, m.generation, m.leases, static_cast<std::uint32_t>(m.waiting.size())};
+}
+
+bool Scheduler::idle() const noexcept {
+    return active_.empty();
+}
+
+std::string_view stop_reason_name(StopReason reason) noexcept {
+    constexpr std::array<std::string_view, 5> names{"swap", "ttl", "unload", "config", "shutdown"};
+    const auto index = static_cast<std::size_t>(reason);
+    return index < names.size() ? names[index] : "unknown";
+}
+
+}  // namespace corral

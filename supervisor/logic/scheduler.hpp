@@ -1,0 +1,125 @@
+#pragma once
+// Who runs, who waits, who may use which model: the whole decision of the yard, pure. Requests come
+// in as tickets and leave as exactly one Grant or Refuse (or by their own Cancelled). It reads no
+// clock, logs nothing and calls nobody: step(event, now) → commands, to be carried out in order.
+// fleet/ is the shell around it, tests/sim the simulation. Any thread, one at a time.
+//
+// The rules (docs/architecture.md, "Waiting for a model"):
+//  - A request for a ready model is granted at once, up to its concurrency limit, beyond which it
+//    is refused; requests that wait for a load join it and are never refused for that limit.
+//  - A model that is leased is never stopped for another one. Victims are stopped together when
+//    all of them are idle, and the target starts when all of them have ended.
+//  - When a model becomes ready, everyone who waited for it then has his turn before the next
+//    swap. Otherwise a waiting request that is older than max_wait keeps the models that it needs
+//    gone from taking newer requests, and those that it would evict from starting.
+
+#include "core/config.hpp"
+#include "core/time.hpp"
+#include "supervisor/logic/group_router.hpp"
+#include "supervisor/logic/process_state.hpp"
+#include "supervisor/logic/scheduler_messages.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace corral {
+
+/// How long requests for running models may overtake one that waits for their place. Also how long
+/// a model's turn lasts at most while another one waits.
+inline constexpr Duration max_wait{30'000};
+/// concurrencyLimit when the config says 0.
+inline constexpr std::uint32_t default_concurrency_limit = 10;
+
+class Scheduler {
+public:
+    explicit Scheduler(std::shared_ptr<const Config> config);
+
+    [[nodiscard]] std::vector<SchedulerCommand> step(const SchedulerEvent& event, TimePoint now);
+
+    /// What it believes about one model; zeros for an unknown one.
+    struct View {
+        ProcessState state = ProcessState::stopped;
+        Generation generation = 0;  ///< of the current or last run
+        std::uint32_t in_flight = 0;
+        std::uint32_t waiting = 0;
+    };
+    [[nodiscard]] View view(const ModelId& model) const;
+    /// True when no process runs and nobody waits.
+    [[nodiscard]] bool idle() const noexcept;
+
+    /// Throws std::logic_error when its books do not balance, or when somebody waits although
+    /// nothing is in his way.
+    void check_invariants() const;
+
+private:
+    struct Model {
+        ModelId id;
+        Seat seat = 0;
+        ProcessState state = ProcessState::stopped;
+        Generation generation = 0;
+        std::uint64_t rules = 0;   // which router its start was decided by
+        std::uint32_t leases = 0;  // of the current run
+        std::uint32_t limit = default_concurrency_limit;
+        Duration ttl{0};                      // 0: never
+        TimePoint idle_since{};               // end of the last response, or readiness
+        Ticket turn_until = 0;                // tickets up to here waited when it became ready…
+        TimePoint turn_ends{};                // …and are served before the next swap, until then
+        std::map<Ticket, TimePoint> waiting;  // by arrival, with its time
+        std::optional<StopReason> drain;      // takes no one in; stops when its leases have ended
+        bool configured = true;
+        bool active = false;  // listed in active_
+    };
+
+    void on(const Request& event, TimePoint now);
+    void on(const Cancelled& event, TimePoint now);
+    void on(const Released& event, TimePoint now);
+    void on(const ProcessChanged& event, TimePoint now);
+    void on(const Unload& event, TimePoint now);
+    void on(const Reconfigure& event, TimePoint now);
+    void on(const Tick& event, TimePoint now);
+    void on(const Close& event, TimePoint now);
+
+    void settle(TimePoint now);
+    void stop_drained();
+    void stop_everything(TimePoint now);
+    void serve_waiting(TimePoint now);
+    void serve(Model& model, TimePoint now);
+    bool advance(Model& model);
+    void expire_idle(TimePoint now);
+    void arm_wake();
+    void forget_resting();
+
+    void grant_oldest(Model& model);
+    void refuse(Ticket ticket, Errc code, Blame blame, std::string detail);
+    void refuse_waiting(Model& model, const Error& error);
+    void start(Model& model);
+    void stop(Model& model, StopReason reason);
+    void activate(Model& model);
+
+    [[nodiscard]] Model* find(const ModelId& id);
+    [[nodiscard]] std::vector<Model*> victims(const Model& target) const;
+    [[nodiscard]] bool held(const Model& model) const;
+    [[nodiscard]] bool busy(const Model& model) const noexcept;
+    [[nodiscard]] bool expires(const Model& model) const noexcept;
+    void check_model(const Model& model) const;
+
+    std::shared_ptr<const Config> config_;
+    GroupRouter router_;
+    std::uint64_t rules_ = 1;  // counts routers
+    std::unordered_map<ModelId, Model> models_;
+    std::vector<Model*> active_;  // running or waited for; everything else costs nothing
+    std::unordered_map<Ticket, Model*> waiting_;
+    std::vector<const Model*> claims_;  // of the last pass: who holds others back, in turn
+    Ticket last_ticket_ = 0;
+    Generation last_generation_ = 0;
+    std::optional<TimePoint> close_by_;  // closing since Close
+    std::optional<TimePoint> wake_at_;
+    std::vector<SchedulerCommand> out_;
+};
+
+}  // namespace corral
