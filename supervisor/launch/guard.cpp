@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -30,6 +31,7 @@ namespace {
 
 constexpr int kill_timeout_ms = 10'000;
 constexpr int pause_ms_max = 20;
+constexpr int reaped_a_round_max = 1024;  ///< a fork bomb may end faster than it can be reaped
 constexpr std::array forwarded_signals{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 sigset_t guard_signals() noexcept {
@@ -135,11 +137,11 @@ int be_guard(pid_t server, const sigset_t& signals) noexcept {
 
 /// Kills whoever descends from us now; adds whom it hit for the first time to `killed`.
 void kill_round(std::set<std::pair<pid_t, std::uint64_t>>& killed) {
-    for (const auto& info : descendants_of(::getpid())) {
+    each_descendant(::getpid(), [&killed](const ProcessInfo& info) {
         if (signal_process(info, SIGKILL)) {
             killed.emplace(info.pid, info.start_ticks);
         }
-    }
+    });
 }
 
 std::int64_t now_ms() noexcept {
@@ -187,10 +189,20 @@ void become_subreaper() noexcept {
 int kill_all_descendants(int timeout_ms) noexcept {
     std::set<std::pair<pid_t, std::uint64_t>> killed;
     const std::int64_t give_up = now_ms() + timeout_ms;
-    for (int pause_ms = 1;; pause_ms = pause_ms < pause_ms_max ? pause_ms * 2 : pause_ms_max) {
+    for (int pause_ms = 0;; pause_ms = std::min(pause_ms * 2 + 1, pause_ms_max)) {
+        const std::size_t killed_before = killed.size();
         kill_round(killed);
         pid_t reaped = 0;
-        while ((reaped = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+        bool progress = false;
+        for (int i = 0; i < reaped_a_round_max && reaped >= 0; ++i) {
+            reaped = ::waitpid(-1, nullptr, WNOHANG);
+            if (reaped == 0) {
+                break;
+            }
+            progress = progress || reaped > 0;
+        }
+        if (progress || killed.size() > killed_before) {
+            pause_ms = 0;  // what forks faster than it is killed must be caught between the two
         }
         // No child at all means no descendant at all: a subreaper gets the orphans below it.
         if ((reaped < 0 && errno == ECHILD) || now_ms() >= give_up) {

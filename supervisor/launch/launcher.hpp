@@ -55,7 +55,8 @@ public:
 };
 
 /// The launcher for real processes. The executor must be that of the main thread's loop and outlive
-/// the launcher and its children.
+/// the launcher and its children. One at a time in a process: it makes this process a subreaper and
+/// kills what is handed to it that no launch of its own accounts for.
 [[nodiscard]] std::unique_ptr<Launcher> make_os_launcher(boost::asio::any_io_executor executor);
 
 }  // namespace corral

@@ -109,7 +109,7 @@ bool has_null_byte(const std::vector<std::string>& words) {
 class OsLauncher final : public Launcher {
 public:
     explicit OsLauncher(asio::any_io_executor executor)
-        : executor_(executor), table_(std::make_shared<ProcessTable>(std::move(executor))) {}
+        : executor_(std::move(executor)), table_(std::make_shared<ProcessTable>(executor_)) {}
 
     [[nodiscard]] Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) override;
     [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {

@@ -17,8 +17,8 @@ constexpr std::size_t chunk_bytes = 16 * 1024;
 
 }  // namespace
 
-OutputPump::OutputPump(boost::asio::any_io_executor executor, int fd, std::string model)
-    : pipe_(std::move(executor), fd), model_(std::move(model)) {
+OutputPump::OutputPump(const boost::asio::any_io_executor& executor, int fd, std::string model)
+    : pipe_(executor, fd), model_(std::move(model)) {
     ::fcntl(fd, F_SETFL, O_NONBLOCK);  // the child's end has flags of its own and keeps blocking
 }
 

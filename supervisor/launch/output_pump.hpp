@@ -21,7 +21,7 @@ public:
 
     /// Takes over `fd`, the read end of a pipe. `model` is for the debug log, to which every line
     /// goes while that level is on.
-    OutputPump(boost::asio::any_io_executor executor, int fd, std::string model);
+    OutputPump(const boost::asio::any_io_executor& executor, int fd, std::string model);
 
     /// Begins to read. Keeps itself alive until the pipe's end or close().
     void start();

@@ -20,6 +20,8 @@ namespace {
 
 constexpr Duration first_pause = Duration(1);
 constexpr Duration last_pause = Duration(50);
+/// So that a fork bomb that is being killed holds up the loop for a few milliseconds at most.
+constexpr std::size_t adopted_per_turn_max = 512;
 
 /// How a child has ended, which stays a zombie; nothing when it runs. A child that somebody reaped
 /// counts as ended with status 0 of unknown origin: better than to wait for ever.
@@ -43,14 +45,12 @@ bool reap(pid_t pid) noexcept {
 void kill_with_descendants(const ProcessInfo& process) {
     // The top first: what it starts meanwhile is found in the next round.
     signal_process(process, SIGKILL);
-    for (const auto& info : descendants_of(process.pid)) {
-        signal_process(info, SIGKILL);
-    }
+    each_descendant(process.pid, [](const ProcessInfo& info) { signal_process(info, SIGKILL); });
 }
 
 }  // namespace
 
-ProcessTable::ProcessTable(boost::asio::any_io_executor executor)
+ProcessTable::ProcessTable(const boost::asio::any_io_executor& executor)
     : child_signal_(executor, SIGCHLD), next_poll_(executor) {
     become_subreaper();
     // Asio's handler stays; with these flags it neither interrupts system calls of other threads
@@ -84,7 +84,7 @@ void ProcessTable::terminate(const Run& run) noexcept {
 
 void ProcessTable::kill(const Run& run) noexcept {
     if (run.stage == Run::Stage::running || run.stage == Run::Stage::sweeping) {
-        kill_tree(run, reap_and_list_adopted());
+        kill_tree(run, reap_and_list_adopted().alive);
     }
 }
 
@@ -127,9 +127,12 @@ void ProcessTable::poll_later(Duration delay) {
 void ProcessTable::poll() {
     const auto now = Clock::now();
     notice_ends(now);
-    const bool again = sweep(now, reap_and_list_adopted());
+    const auto listing = reap_and_list_adopted();
+    const bool again = sweep(now, listing);
     if (again) {
-        poll_later(pause_);
+        // What still forks and ends must be caught between the two: at once. Else wait for the end
+        // of what was killed, which SIGCHLD tells if it was handed to us.
+        poll_later(listing.settled ? pause_ : Duration(0));
         pause_ = std::min(pause_ * 2, last_pause);
     } else {
         pause_ = first_pause;
@@ -155,9 +158,10 @@ void ProcessTable::notice_ends(TimePoint now) {
     }
 }
 
-std::vector<ProcessTable::Adopted> ProcessTable::reap_and_list_adopted() {
-    std::vector<Adopted> out;
+ProcessTable::Listing ProcessTable::reap_and_list_adopted() {
+    Listing out;
     const pid_t our_session = ::getsid(0);
+    std::size_t looked_at = 0;
     for (const pid_t pid : children_of(::getpid())) {
         const bool is_main = std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
             return entry.run->main.pid == pid;
@@ -167,9 +171,14 @@ std::vector<ProcessTable::Adopted> ProcessTable::reap_and_list_adopted() {
             continue;
         }
         if (!info->ended()) {
-            out.push_back(attribute(*info));
+            out.alive.push_back(attribute(*info));
         } else {
             reap(pid);
+            out.settled = false;
+        }
+        if (++looked_at == adopted_per_turn_max) {
+            out.settled = false;
+            break;
         }
     }
     return out;
@@ -195,15 +204,17 @@ ProcessTable::Adopted ProcessTable::attribute(const ProcessInfo& info) const {
     return out;
 }
 
-bool ProcessTable::sweep(TimePoint now, const std::vector<Adopted>& adopted) {
+bool ProcessTable::sweep(TimePoint now, const Listing& listing) {
+    const auto& adopted = listing.alive;
     bool again = kill_strays(now, adopted);
     std::vector<Entry> stay;
     std::vector<Entry> finished;
     for (auto& entry : entries_) {
         const Run& run = *entry.run;
         const bool swept = run.stage == Run::Stage::sweeping;
-        const bool clean = swept && std::none_of(adopted.begin(), adopted.end(),
-                                                 [&](auto& other) { return other.owner == &run; });
+        const bool clean = swept && listing.settled &&
+                           std::none_of(adopted.begin(), adopted.end(),
+                                        [&](auto& other) { return other.owner == &run; });
         if (!swept && !run.abandoned) {
             stay.push_back(std::move(entry));
         } else if (!clean && now < run.give_up) {
@@ -253,9 +264,7 @@ void ProcessTable::kill_tree(const Run& run, const std::vector<Adopted>& adopted
     // At once and with nobody slipping through by a fork: the group. The main process is not reaped
     // before the sweep has ended, so the number means this group and no other.
     ::kill(-run.main.pid, SIGKILL);
-    for (const auto& info : descendants_of(run.main.pid)) {
-        signal_process(info, SIGKILL);
-    }
+    each_descendant(run.main.pid, [](const ProcessInfo& info) { signal_process(info, SIGKILL); });
     for (const auto& other : adopted) {
         if (other.owner == &run) {
             kill_with_descendants(other.info);

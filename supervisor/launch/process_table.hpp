@@ -27,10 +27,10 @@ namespace corral {
 struct Run {
     enum class Stage { running, sweeping, gone, forgotten };
 
-    Run(boost::asio::any_io_executor executor, std::string model_name, std::string run_token)
+    Run(const boost::asio::any_io_executor& executor, std::string model_name, std::string run_token)
         : model(std::move(model_name)),
           token(std::move(run_token)),
-          changed(std::move(executor), TimePoint::max()) {}
+          changed(executor, TimePoint::max()) {}
 
     std::string model;
     std::string token;  ///< value of run_variable in the environment of everything below
@@ -48,7 +48,7 @@ public:
     /// After the main process has ended, its tree is killed for at most this long.
     static constexpr Duration sweep_time = Duration(5000);
 
-    explicit ProcessTable(boost::asio::any_io_executor executor);
+    explicit ProcessTable(const boost::asio::any_io_executor& executor);
     ~ProcessTable();
     ProcessTable(const ProcessTable&) = delete;
     ProcessTable& operator=(const ProcessTable&) = delete;
@@ -68,6 +68,13 @@ private:
         const Run* owner = nullptr;  ///< null and not `nobodys`: could be of several runs
         bool nobodys = false;        ///< no run that is still there can have made it
     };
+    struct Listing {
+        std::vector<Adopted> alive;
+        /// False when something had ended, or there were too many to look at in one turn: what ends
+        /// may have forked just before, so only a listing that finds nothing of the kind proves
+        /// that nothing is left.
+        bool settled = true;
+    };
     struct Entry {
         std::shared_ptr<Run> run;
         std::function<void(pid_t)> gone;
@@ -77,9 +84,9 @@ private:
     void poll();
     void poll_later(Duration delay);
     void notice_ends(TimePoint now);
-    [[nodiscard]] std::vector<Adopted> reap_and_list_adopted();
+    [[nodiscard]] Listing reap_and_list_adopted();
     [[nodiscard]] Adopted attribute(const ProcessInfo& info) const;
-    [[nodiscard]] bool sweep(TimePoint now, const std::vector<Adopted>& adopted);
+    [[nodiscard]] bool sweep(TimePoint now, const Listing& listing);
     bool kill_strays(TimePoint now, const std::vector<Adopted>& adopted);
     void finish(Run& run, bool clean);
     static void kill_tree(const Run& run, const std::vector<Adopted>& adopted);

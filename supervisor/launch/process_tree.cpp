@@ -131,43 +131,20 @@ std::vector<ProcessInfo> all_processes() {
     return out;
 }
 
-std::vector<ProcessInfo> descendants_by_walk(pid_t root) {
-    std::vector<ProcessInfo> out;
+void walk_descendants(pid_t root, const std::function<void(const ProcessInfo&)>& see) {
     std::unordered_set<pid_t> seen{root};
     std::vector<pid_t> todo{root};
     while (!todo.empty() && seen.size() < descendants_max) {
-        const pid_t parent = todo.back();
+        const auto children = children_of(todo.back());
         todo.pop_back();
-        for (const pid_t child : children_of(parent)) {
-            if (!seen.insert(child).second) {
-                continue;
-            }
-            const auto info = read_process(child);
-            if (info && !info->ended()) {
-                out.push_back(*info);
-                todo.push_back(child);
+        for (auto child = children.rbegin(); child != children.rend(); ++child) {
+            const auto info = read_process(*child);
+            if (info && !info->ended() && seen.insert(*child).second) {
+                see(*info);
+                todo.push_back(*child);
             }
         }
     }
-    return out;
-}
-
-std::vector<ProcessInfo> descendants_by_parent(pid_t root) {
-    const auto all = all_processes();
-    std::vector<ProcessInfo> out;
-    std::unordered_set<pid_t> family{root};
-    for (bool grown = true; grown;) {
-        grown = false;
-        for (const auto& info : all) {
-            if (family.contains(info.parent) && family.insert(info.pid).second) {
-                grown = true;
-                if (!info.ended()) {
-                    out.push_back(info);
-                }
-            }
-        }
-    }
-    return out;
 }
 
 }  // namespace
@@ -228,8 +205,38 @@ std::vector<pid_t> children_of(pid_t pid) {
     return out;
 }
 
+void each_descendant(pid_t root, const std::function<void(const ProcessInfo&)>& see) {
+    if (has_children_files()) {
+        walk_descendants(root, see);
+        return;
+    }
+    for (const auto& info : descendants_by_parent(root)) {
+        see(info);
+    }
+}
+
 std::vector<ProcessInfo> descendants_of(pid_t root) {
-    return has_children_files() ? descendants_by_walk(root) : descendants_by_parent(root);
+    std::vector<ProcessInfo> out;
+    each_descendant(root, [&out](const ProcessInfo& info) { out.push_back(info); });
+    return out;
+}
+
+std::vector<ProcessInfo> descendants_by_parent(pid_t root) {
+    const auto all = all_processes();
+    std::vector<ProcessInfo> out;
+    std::unordered_set<pid_t> family{root};
+    for (bool grown = true; grown;) {
+        grown = false;
+        for (const auto& info : all) {
+            if (family.contains(info.parent) && family.insert(info.pid).second) {
+                grown = true;
+                if (!info.ended()) {
+                    out.push_back(info);
+                }
+            }
+        }
+    }
+    return out;
 }
 
 bool signal_process(const ProcessInfo& process, int signal) noexcept {

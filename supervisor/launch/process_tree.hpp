@@ -4,6 +4,7 @@
 // everything here carries its start time, too.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,8 +40,16 @@ struct ProcessInfo {
 /// waits remove entries); for others one that ends meanwhile may hide a sibling.
 [[nodiscard]] std::vector<pid_t> children_of(pid_t pid);
 
+/// Calls `see` for each process below `root` that has not ended, at once when it is found: what is
+/// forked and ends again quickly is still there then. Of siblings the youngest comes first.
+void each_descendant(pid_t root, const std::function<void(const ProcessInfo&)>& see);
+
 /// Every process below `root`, without root and without those that have ended.
 [[nodiscard]] std::vector<ProcessInfo> descendants_of(pid_t root);
+
+/// The same from the parent of every process there is: what descendants_of() does on a kernel
+/// without CONFIG_PROC_CHILDREN. Slower; here for its test.
+[[nodiscard]] std::vector<ProcessInfo> descendants_by_parent(pid_t root);
 
 /// Sends a signal to exactly this process: false when it is gone (or another has its pid now), or
 /// may not be signalled.

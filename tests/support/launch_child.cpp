@@ -3,6 +3,7 @@
 //
 //   exit=N raise=N print=TEXT report (writes pid=N) fds (lists open files) state env pause
 //   ignore-term setsid setpgid close-output flood=BYTES endless=BYTES thread-exit
+//   hop (for ever: forks, the parent ends, the child leaves its session and does the same)
 //   clear-env (goes on in a new image without environment) spawn=N (a child does the next N words)
 
 #include <array>
@@ -87,6 +88,18 @@ void* second_thread(void*) {
     ::pthread_exit(nullptr);
 }
 
+[[noreturn]] void hop_for_ever() {
+    while (true) {
+        const pid_t pid = ::fork();
+        if (pid > 0) {
+            ::_exit(0);
+        }
+        if (pid == 0) {
+            ::setsid();
+        }
+    }
+}
+
 int number_of(std::string_view word) {
     return std::atoi(std::string(word.substr(word.find('=') + 1)).c_str());
 }
@@ -129,6 +142,8 @@ void do_word(std::string_view word, int count, char** rest) {
         write_many(static_cast<std::size_t>(number_of(word)), "no end ");
     } else if (is("thread-exit")) {
         leave_thread_behind();
+    } else if (is("hop")) {
+        hop_for_ever();
     } else if (is("clear-env")) {
         std::string self = "/proc/self/exe";
         char* const none[] = {nullptr};

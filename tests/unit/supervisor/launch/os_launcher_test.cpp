@@ -257,6 +257,21 @@ TEST_CASE("what escaped from a main process that ended by itself is found and ki
     }
 }
 
+TEST_CASE(
+    "processes that fork and end faster than they can be listed are all gone after the wait") {
+    Yard yard;
+    for (const bool killed : {true, false}) {
+        auto child = yard.start({"spawn=1", "hop", "spawn=1", "hop", "spawn=1", "hop", "report",
+                                 killed ? "pause" : "exit=0"});
+        if (killed) {
+            yard.pids(*child, 1);
+            child->kill();
+        }
+        yard.wait(*child);
+        CHECK(children_of(::getpid()).empty());
+    }
+}
+
 TEST_CASE("the end of one child harms no other, and none of the other's strays") {
     Yard yard;
     auto other = yard.start(

@@ -56,7 +56,8 @@ TEST_CASE("the ring never keeps more than its bound, and keeps what came last") 
     std::size_t kept = 0;
     std::uint64_t last = 0;
     for (int i = 0; i < 20000; ++i) {
-        ring.append("line " + std::to_string(i) + '\n' + std::string(i % 50, '\n'));
+        ring.append("line " + std::to_string(i) + '\n' +
+                    std::string(static_cast<std::size_t>(i % 50), '\n'));
         if (i % 1000 == 999) {
             kept = 0;
             ring.each_line_from(0, [&](std::uint64_t sequence, std::string_view line) {

@@ -5,7 +5,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <set>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,4 +64,43 @@ TEST_CASE("this process is read as it is, and its child as its child") {
     CHECK(WTERMSIG(status) == SIGKILL);
     CHECK(!signal_process(info, SIGKILL));
     CHECK(!read_process(child));
+}
+
+TEST_CASE("descendants are the same whether the kernel lists children or not") {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const pid_t grandchild = ::fork();
+        if (grandchild == 0) {
+            ::setsid();
+            ::pause();
+            ::_exit(0);
+        }
+        [[maybe_unused]] const auto n = ::write(ends[1], &grandchild, sizeof grandchild);
+        ::pause();
+        ::_exit(0);
+    }
+    pid_t grandchild = 0;
+    REQUIRE(::read(ends[0], &grandchild, sizeof grandchild) == sizeof grandchild);
+    const auto pids = [](const std::vector<ProcessInfo>& processes) {
+        std::set<pid_t> out;
+        for (const auto& info : processes) {
+            out.insert(info.pid);
+        }
+        return out;
+    };
+    const std::set<pid_t> expected{child, grandchild};
+    CHECK(pids(descendants_of(::getpid())) == expected);
+    CHECK(pids(descendants_by_parent(::getpid())) == expected);
+    CHECK(pids(descendants_by_parent(child)) == std::set<pid_t>{grandchild});
+    ::kill(grandchild, SIGKILL);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    // The grandchild is ours to reap when an earlier test made this process a subreaper.
+    while (read_process(grandchild).value_or(ProcessInfo{}).parent == ::getpid() &&
+           ::waitpid(grandchild, nullptr, 0) < 0 && errno == EINTR) {
+    }
 }
