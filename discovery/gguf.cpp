@@ -218,9 +218,7 @@ private:
         }
         const bool real = array.element == GgufType::f32 || array.element == GgufType::f64;
         if (strings) {
-            for (std::uint64_t i = 0; i < array.count && !reader_.failed(); ++i) {
-                reader_.skip(reader_.length(limits_.string_bytes_max, "a string"), "a string");
-            }
+            reader_.skip_strings(array.count, limits_.string_bytes_max);
         } else if (keep && !real && array.count <= limits_.array_numbers_kept) {
             array.numbers.reserve(static_cast<std::size_t>(array.count));
             for (std::uint64_t i = 0; i < array.count && !reader_.failed(); ++i) {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -46,11 +47,10 @@ public:
                  Errc::short_input);
             return {};
         }
-        if (count > budget_) {
-            fail(position_, "the header is longer than any real one");
+        charge(count);
+        if (failed()) {
             return {};
         }
-        budget_ -= count;
         const Result<std::string_view> got =
             source_.view(position_, static_cast<std::size_t>(count));
         if (!got) {
@@ -97,7 +97,54 @@ public:
         return failed() ? 0 : count;
     }
 
+    /// Passes `count` strings of at most `max` bytes. Looks at the lengths in a block of bytes at a
+    /// time: a vocabulary has hundreds of thousands of short strings.
+    void skip_strings(std::uint64_t count, std::uint64_t max) {
+        constexpr std::uint64_t length_bytes = sizeof(std::uint64_t);
+        std::uint64_t block_bytes = block_bytes_min;
+        while (count > 0 && !failed()) {
+            const std::uint64_t begin = position_;
+            const std::uint64_t size = std::min(block_bytes, left());
+            const Result<std::string_view> block =
+                source_.view(begin, static_cast<std::size_t>(size));
+            if (!block) {
+                error_ = block.error();
+                return;
+            }
+            std::uint64_t at = 0;
+            std::uint64_t passed = 0;
+            while (passed < count && at + length_bytes <= size) {
+                std::uint64_t length = 0;
+                std::memcpy(&length, block->data() + at, sizeof(length));
+                if (length > max || length > source_.size() - (begin + at + length_bytes)) {
+                    break;  // length() below says what is wrong with it
+                }
+                at += length_bytes + length;
+                ++passed;
+            }
+            position_ = begin + at;
+            count -= passed;
+            charge(passed * length_bytes);
+            if (passed == 0) {
+                skip(length(max, "a string"), "a string");
+                --count;
+            }
+            block_bytes = at > size ? block_bytes_min : std::min(block_bytes * 2, block_bytes_max);
+        }
+    }
+
 private:
+    static constexpr std::uint64_t block_bytes_min = 4U << 10;
+    static constexpr std::uint64_t block_bytes_max = 64U << 10;
+
+    void charge(std::uint64_t count) {
+        if (count > budget_) {
+            fail(position_, "the header is longer than any real one");
+            return;
+        }
+        budget_ -= count;
+    }
+
     ByteSource& source_;
     std::uint64_t budget_;
     std::uint64_t position_ = 0;
