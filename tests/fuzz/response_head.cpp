@@ -1,0 +1,48 @@
+// An upstream's head is clean or refused; what is passed on is read back with the same framing.
+
+#include "proxy/http/head_rules.hpp"
+#include "proxy/http/header_edit.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+using namespace corral;
+using namespace corral::http;
+
+namespace {
+
+void require(bool holds) {
+    if (!holds) {
+        std::abort();
+    }
+}
+
+void check(std::string_view text, const ResponseContext& context) {
+    const auto head = parse_response_head(text, context, {});
+    if (!head) {
+        require(head.error().is(Errc::upstream_malformed));
+        return;
+    }
+    require(head->status >= 100 && head->status <= 599);
+    require(head->status != 101 || context.upgrade_requested);
+    ResponseEdit edit;
+    edit.framing = head->framing;
+    const auto sent = serialize_response_head(*head, edit);
+    require(sent.has_value());
+    const Limits wide{
+        .head_bytes_max = 1 << 20, .head_line_bytes_max = 1 << 20, .head_fields_max = 1000};
+    const auto again = parse_response_head(*sent, context, wide);
+    require(again.has_value());
+    require(again->status == head->status && again->framing == head->framing);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    check(text, {"GET", false});
+    check(text, {"HEAD", false});
+    check(text, {"GET", true});
+    return 0;
+}
