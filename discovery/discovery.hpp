@@ -1,0 +1,64 @@
+#pragma once
+// Discovery as the commands use it: look at directories, get models, get a config for them. This
+// is the door of the room. discover() touches the disk; write_config() is pure. Any thread.
+
+#include "core/config_load.hpp"
+#include "core/error.hpp"
+#include "discovery/assign.hpp"
+#include "discovery/catalogue.hpp"
+#include "discovery/gpu.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace corral {
+
+struct DiscoverOptions {
+    std::vector<std::string> directories;
+    WalkLimits limits;
+};
+
+struct Discovery {
+    std::vector<std::string> directories;  ///< as given
+    Catalogue catalogue;
+};
+
+/// Looks at every directory. A directory that is not there stands in catalogue.failed_roots.
+[[nodiscard]] Discovery discover(const DiscoverOptions& options);
+
+/// Where models are looked for by default: ~/.clara/llama-models, $XDG_DATA_HOME/corral/models
+/// (~/.local/share by default) and /var/lib/corral/models.
+[[nodiscard]] std::vector<std::string> default_model_directories(
+    const EnvironmentLookup& environment);
+
+struct WriteOptions {
+    std::string engine = "llama-server";  ///< program for `cmd`, one word
+    std::vector<Gpu> gpus;                ///< empty: no GPU
+    GivenByPath given;                    ///< names from the config that is to be replaced
+    std::chrono::seconds ttl{300};
+};
+
+struct WrittenModel {
+    std::string id;
+    std::vector<std::string> aliases;
+    std::string path;
+    const FoundModel* found = nullptr;  ///< borrowed from the Discovery
+};
+
+struct WrittenConfig {
+    std::string yaml;
+    std::vector<WrittenModel> models;  ///< sorted by id
+    std::vector<LeftOut> left_out;     ///< found, but not expressible in a config
+};
+
+/// A commented configuration for what was found, valid also when that is nothing. Every command in
+/// it was loaded back and compared: what splits into other words than it should is left out.
+/// Errors: invalid_config (the engine's path cannot stand in a config), internal.
+[[nodiscard]] Result<WrittenConfig> write_config(const Discovery& discovery,
+                                                 const WriteOptions& options);
+
+/// True when `yaml` is as write_config() wrote it: nobody changed it since.
+[[nodiscard]] bool is_untouched(std::string_view yaml);
+
+}  // namespace corral

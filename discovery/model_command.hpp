@@ -1,0 +1,26 @@
+#pragma once
+// The command that starts one found model, and the reasons for its flags. Pure; any thread.
+
+#include "discovery/catalogue.hpp"
+#include "discovery/gpu.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace corral {
+
+struct ModelCommand {
+    std::vector<std::string> argv;      ///< what the config must split into; ${PORT} still in it
+    std::vector<std::string> lines;     ///< the same as lines of a `cmd: |` block, quoted
+    std::vector<std::string> comments;  ///< sentences, ASCII
+};
+
+/// `engine` is the program, one word. `gpus` empty: none.
+[[nodiscard]] ModelCommand make_command(const FoundModel& model, const std::string& engine,
+                                        const std::vector<Gpu>& gpus);
+
+/// Tokens of context by the model's size: 2048 up to 3B, 4096 above, never more than trained.
+[[nodiscard]] std::uint64_t context_size(const FoundModel& model);
+
+}  // namespace corral
