@@ -132,6 +132,11 @@ Result<std::string> read_text_file(const std::string& path, std::size_t max_byte
     return read_descriptor(file.get(), path, max_bytes);
 }
 
+bool writable_by_others(const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && (status.st_mode & 022U) != 0;
+}
+
 Result<void> write_file_atomically(const std::string& path, std::string_view content) {
     const std::string target = real_target(path);
     struct stat old {};

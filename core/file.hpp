@@ -20,6 +20,10 @@ namespace corral {
 [[nodiscard]] Result<std::string> read_descriptor(int fd, std::string_view name,
                                                   std::size_t max_bytes);
 
+/// True when the file's group or everybody may write it. A config holds commands: whoever may write
+/// it may run them. False when that cannot be found out.
+[[nodiscard]] bool writable_by_others(const std::string& path);
+
 /// Replaces the file's content so that a reader sees the old or the new one, whole: a temporary
 /// file beside it, fsync, rename. An existing file keeps its mode and, where permitted, its owner;
 /// a new one gets 0644. A symbolic link stays and its target is replaced. Error: io.

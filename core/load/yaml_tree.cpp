@@ -1,0 +1,390 @@
+#include "core/load/yaml_tree.hpp"
+
+#include "core/load/yaml_text.hpp"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <unordered_map>
+#include <utility>
+
+namespace corral::load {
+namespace {
+
+/// Ends the parse; caught in parse_yaml().
+struct Stop {
+    Mark mark;
+    std::string message;
+    std::string hint;
+};
+
+Mark from(const YAML::Mark& mark) {
+    return {mark.line + 1, mark.column + 1};
+}
+
+Tag tag_of(std::string_view tag) {
+    constexpr std::string_view core = "tag:yaml.org,2002:";
+    if (tag == "?" || tag.empty()) {
+        return Tag::plain;
+    }
+    if (tag.starts_with(core)) {
+        tag.remove_prefix(core.size());
+        if (tag == "int") {
+            return Tag::integer;
+        }
+        if (tag == "float") {
+            return Tag::number;
+        }
+        if (tag == "bool") {
+            return Tag::boolean;
+        }
+    }
+    return Tag::text;  // "!" for quoted scalars, and every tag without a meaning here
+}
+
+/// Builds the tree from the parser's events.
+class Builder final : public YAML::EventHandler {
+public:
+    Builder(const Environment& environment, Report& report, const TreeLimits& limits)
+        : environment_(environment), report_(report), limits_(limits) {}
+
+    Tree take() { return std::move(tree_); }
+    [[nodiscard]] bool has_root() const { return tree_.root != nullptr; }
+    /// Where the last quoted scalar began, in bytes of the text; npos when another one followed.
+    [[nodiscard]] std::size_t last_quote() const { return last_quote_; }
+
+    void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+    void OnDocumentEnd() override {}
+
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        Node& node = make(Node::Kind::null, from(mark));
+        if (!open_.empty() && open_.back().key != nullptr) {
+            node.mark = open_.back().key->mark;  // the parser's is that of the next token
+        }
+        name(anchor, &node);
+        add(node);
+    }
+
+    void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        const auto at = anchors_.find(anchor);
+        if (at == anchors_.end() || at->second == nullptr) {
+            throw Stop{from(mark), "anchor value contains itself",
+                       "an alias (*name) cannot stand inside the node that its anchor names"};
+        }
+        spend(at->second->weight, from(mark));
+        add(*at->second);
+    }
+
+    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  const std::string& value) override {
+        Node& node = make(Node::Kind::scalar, from(mark));
+        node.tag = tag_of(tag);
+        node.text = value;
+        reveal_environment(node);
+        last_quote_ = static_cast<std::size_t>(std::max(mark.pos, 0));
+        name(anchor, &node);
+        add(node);
+    }
+
+    void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                         YAML::EmitterStyle::value /*style*/) override {
+        open(Node::Kind::sequence, from(mark), anchor);
+    }
+    void OnSequenceEnd() override { close(); }
+
+    void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                    YAML::EmitterStyle::value /*style*/) override {
+        open(Node::Kind::map, from(mark), anchor);
+    }
+    void OnMapEnd() override {
+        finish_map(*open_.back().node);
+        close();
+    }
+
+private:
+    struct Open {
+        Node* node;
+        const Node* key;  ///< of a map: read, and its value not yet
+        YAML::anchor_t anchor;
+    };
+
+    void spend(std::size_t nodes, Mark mark) {
+        spent_ += nodes;
+        if (spent_ > limits_.nodes_max) {
+            throw Stop{mark,
+                       "too many nodes: more than " + std::to_string(limits_.nodes_max) +
+                           ", each use of an alias counted",
+                       ""};
+        }
+    }
+
+    Node& make(Node::Kind kind, Mark mark) {
+        spend(1, mark);
+        if (open_.size() >= limits_.depth_max) {
+            too_deep(mark);
+        }
+        Node& node = tree_.nodes.emplace_back();
+        node.kind = kind;
+        node.mark = mark;
+        return node;
+    }
+
+    [[noreturn]] void too_deep(Mark mark) const {
+        throw Stop{mark,
+                   "nested too deep: more than " + std::to_string(limits_.depth_max) + " levels",
+                   ""};
+    }
+
+    void name(YAML::anchor_t anchor, const Node* node) {
+        if (anchor != YAML::NullAnchor) {
+            anchors_[anchor] = node;
+        }
+    }
+
+    void open(Node::Kind kind, Mark mark, YAML::anchor_t anchor) {
+        Node& node = make(kind, mark);
+        name(anchor, nullptr);  // known, but not yet whole: an alias to it would be a cycle
+        open_.push_back({&node, nullptr, anchor});
+    }
+
+    void close() {
+        const Open done = open_.back();
+        open_.pop_back();
+        name(done.anchor, done.node);
+        add(*done.node);
+    }
+
+    /// Puts a finished node where it belongs: the root, an item, a key or a value.
+    void add(const Node& node) {
+        if (open_.empty()) {
+            tree_.root = &node;
+            return;
+        }
+        if (open_.size() + node.height > limits_.depth_max) {
+            too_deep(node.mark);
+        }
+        Open& parent = open_.back();
+        parent.node->weight += node.weight;
+        parent.node->height = std::max(parent.node->height, node.height + 1);
+        if (parent.node->is_sequence()) {
+            parent.node->items.push_back(&node);
+        } else if (parent.key == nullptr) {
+            if (!node.is_scalar() && !node.is_null()) {
+                throw Stop{node.mark, "invalid map key: a list or a mapping cannot be a key", ""};
+            }
+            parent.key = &node;
+        } else {
+            parent.node->entries.push_back({std::exchange(parent.key, nullptr), &node});
+        }
+    }
+
+    void reveal_environment(Node& node) {
+        std::size_t from = 0;
+        while (const auto macro = find_hidden_macro(node.text, from)) {
+            const auto value = environment_ ? environment_(macro->name) : std::nullopt;
+            std::string text = "${env." + macro->name + "}";
+            if (!value) {
+                report_.error(node.mark, "environment variable '" + macro->name + "' is not set");
+            } else if (value->find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
+                report_.error(node.mark,
+                              "environment variable '" + macro->name +
+                                  "' contains newlines or null bytes which are not allowed in "
+                                  "YAML substitution");
+            } else {
+                text = *value;
+                node.from_environment = true;
+            }
+            if (node.text.size() + text.size() > limits_.text_bytes_max) {
+                throw Stop{node.mark,
+                           "too large: environment variables make it longer than the "
+                           "limit of a whole file",
+                           ""};
+            }
+            node.text.replace(macro->begin, macro->end - macro->begin, text);
+            from = macro->begin + text.size();
+        }
+        if (node.from_environment && node.text.empty() && node.tag == Tag::plain) {
+            node.kind = Node::Kind::null;  // as `key: ` without a value
+        }
+    }
+
+    static bool is_merge(const Node& key) {
+        return key.is_scalar() && key.tag == Tag::plain && key.text == "<<";
+    }
+
+    /// Reports duplicate keys (the first stays) and carries out `<<`.
+    void finish_map(Node& map) {
+        std::unordered_map<std::string_view, const Node*> seen;
+        seen.reserve(map.entries.size());
+        std::vector<Entry> kept;
+        kept.reserve(map.entries.size());
+        bool merges = false;
+        for (const Entry& entry : map.entries) {
+            const auto [at, fresh] = seen.emplace(entry.key->text, entry.key);
+            if (fresh) {
+                kept.push_back(entry);
+                merges = merges || is_merge(*entry.key);
+                continue;
+            }
+            report_.error(entry.key->mark, "mapping key \"" + entry.key->text +
+                                               "\" already defined at line " +
+                                               std::to_string(at->second->mark.line));
+        }
+        map.entries = std::move(kept);
+        if (merges) {
+            merge(map, seen);
+        }
+    }
+
+    /// YAML 1.1 merge keys (yaml.org/type/merge.html): own keys win, then earlier sources.
+    void merge(Node& map, std::unordered_map<std::string_view, const Node*>& seen) {
+        std::vector<Entry> merged;
+        for (const Entry& entry : map.entries) {
+            if (!is_merge(*entry.key)) {
+                merged.push_back(entry);
+                continue;
+            }
+            const std::vector<const Node*> one{entry.value};
+            for (const Node* source : entry.value->is_sequence() ? entry.value->items : one) {
+                if (!source->is_map()) {
+                    report_.error(source->mark,
+                                  "map merge requires map or sequence of maps as the value");
+                    continue;
+                }
+                spend(source->entries.size(), entry.key->mark);
+                for (const Entry& inherited : source->entries) {
+                    if (seen.emplace(inherited.key->text, inherited.key).second) {
+                        map.weight += inherited.key->weight + inherited.value->weight;
+                        merged.push_back(inherited);
+                    }
+                }
+            }
+        }
+        map.entries = std::move(merged);
+    }
+
+    const Environment& environment_;
+    Report& report_;
+    const TreeLimits& limits_;
+    Tree tree_;
+    std::vector<Open> open_;
+    std::unordered_map<YAML::anchor_t, const Node*> anchors_;
+    std::size_t spent_ = 0;
+    std::size_t last_quote_ = std::string::npos;
+};
+
+/// Finds out whether a second document follows, and where; reads nothing of it.
+class SecondDocument final : public YAML::EventHandler {
+public:
+    struct Found {
+        Mark mark;
+        std::size_t at;
+    };
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        throw Found{from(mark), static_cast<std::size_t>(std::max(mark.pos, 0))};
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+void look_for_second_document(YAML::Parser& parser, std::string_view text, Report& report) {
+    SecondDocument second;
+    try {
+        parser.HandleNextDocument(second);
+    } catch (const SecondDocument::Found& found) {
+        if (text.substr(std::min(found.at, text.size())).starts_with("---")) {
+            report.warn(found.mark, "only the first document of the file is read",
+                        "remove this line, or what is above it");
+        } else {
+            report.error(found.mark, "did not find expected <document start>",
+                         "what stands here does not belong to what is above it");
+        }
+    }
+}
+
+/// The tab in the indentation of this line, if that is what confused the parser.
+std::optional<Mark> tab_in_indentation(std::string_view text, int line) {
+    for (int number = 1; number <= line && !text.empty(); ++number) {
+        const auto end = text.find('\n');
+        const auto content = text.substr(0, end).find_first_not_of(' ');
+        if (number + 1 >= line && content != std::string_view::npos && text[content] == '\t') {
+            return Mark{number, static_cast<int>(content) + 1};
+        }
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return std::nullopt;
+}
+
+void report_syntax(const YAML::Exception& problem, std::string_view text, Report& report) {
+    if (problem.mark.is_null()) {
+        report.error({}, "not YAML: " + problem.msg);
+        return;
+    }
+    if (const auto tab = tab_in_indentation(text, problem.mark.line + 1)) {
+        report.error(*tab, "found character that cannot start any token: a tab in the indentation",
+                     "YAML is indented with spaces only");
+        return;
+    }
+    report.error(from(problem.mark), "not YAML: " + problem.msg);
+}
+
+}  // namespace
+
+const Node* Node::find(std::string_view key) const noexcept {
+    const auto at = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
+        return entry.key->is_scalar() && entry.key->text == key;
+    });
+    return at != entries.end() ? at->value : nullptr;
+}
+
+std::optional<Tree> parse_yaml(std::string_view text, const Environment& environment,
+                               Report& report, const TreeLimits& limits) {
+    if (text.size() > limits.text_bytes_max) {
+        report.error({},
+                     "the file is larger than " + std::to_string(limits.text_bytes_max) + " bytes");
+        return std::nullopt;
+    }
+    if (auto mistake = find_text_mistake(text)) {
+        report.error(mistake->mark, std::move(mistake->message));
+        return std::nullopt;
+    }
+    Builder builder(environment, report, limits);
+    const std::string hidden = hide_environment_macros(text);
+    std::istringstream stream(hidden);
+    try {
+        YAML::Parser parser(stream);
+        parser.HandleNextDocument(builder);
+        if (quote_never_ends(hidden, builder.last_quote())) {
+            report.error(mark_of(hidden, builder.last_quote()),
+                         "found unexpected end of stream: this quote is never closed");
+        }
+        look_for_second_document(parser, text, report);
+    } catch (const Stop& stop) {
+        report.error(stop.mark, stop.message, stop.hint);
+        return std::nullopt;
+    } catch (const YAML::Exception& problem) {
+        report_syntax(problem, hidden, report);
+        return std::nullopt;
+    }
+    const bool empty = !builder.has_root();
+    Tree tree = builder.take();
+    if (empty) {
+        tree.root = &tree.nodes.emplace_back();
+    }
+    return tree;
+}
+
+}  // namespace corral::load

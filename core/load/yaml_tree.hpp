@@ -1,0 +1,71 @@
+#pragma once
+// YAML text as a bounded tree with places. Adds what yaml-cpp leaves out: duplicate keys, merge
+// keys, cycles, budgets for depth and for nodes counted at each use of an alias, unterminated
+// quotes at the end, and ${env.NAME}. Pure; one thread at a time.
+
+#include "core/load/report.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral::load {
+
+struct Node;
+
+struct Entry {
+    const Node* key;
+    const Node* value;
+};
+
+/// What a scalar's explicit tag says; `plain` is an untagged scalar without quotes.
+enum class Tag : std::uint8_t { plain, text, integer, number, boolean };
+
+/// One node. Aliases share the node that they name.
+struct Node {
+    enum class Kind : std::uint8_t { null, scalar, sequence, map };
+    Kind kind = Kind::null;
+    Tag tag = Tag::plain;
+    bool from_environment = false;  ///< holds the value of an environment variable: never print it
+    Mark mark;
+    std::string text;                ///< of a scalar
+    std::vector<const Node*> items;  ///< of a sequence
+    std::vector<Entry> entries;      ///< of a map; keys are scalars or null, each text once
+    std::size_t weight = 1;          ///< nodes below and itself, each use of an alias counted
+    std::uint32_t height = 1;        ///< levels, itself included
+
+    [[nodiscard]] bool is_map() const noexcept { return kind == Kind::map; }
+    [[nodiscard]] bool is_sequence() const noexcept { return kind == Kind::sequence; }
+    [[nodiscard]] bool is_scalar() const noexcept { return kind == Kind::scalar; }
+    [[nodiscard]] bool is_null() const noexcept { return kind == Kind::null; }
+    /// The value of this key, or nullptr. Linear.
+    [[nodiscard]] const Node* find(std::string_view key) const noexcept;
+};
+
+/// Owns the nodes. Moving it keeps their addresses.
+struct Tree {
+    std::deque<Node> nodes;
+    const Node* root = nullptr;  ///< never nullptr in a tree that was returned
+};
+
+struct TreeLimits {
+    std::size_t text_bytes_max = 16U << 20U;
+    std::size_t nodes_max = 1'000'000;
+    std::uint32_t depth_max = 64;
+};
+
+/// Looks up an environment variable; nullopt when it is not set.
+using Environment = std::function<std::optional<std::string>(const std::string&)>;
+
+/// Reads the first document. Mistakes go to `report`; nullopt when there is no tree to work with.
+/// An empty text is a tree whose root is null.
+[[nodiscard]] std::optional<Tree> parse_yaml(std::string_view text, const Environment& environment,
+                                             Report& report, const TreeLimits& limits = {});
+
+}  // namespace corral::load
