@@ -29,19 +29,23 @@ bool is_ours(std::string_view name) noexcept {
            name.starts_with("WATCHDOG_") || name.starts_with("CORRAL_");
 }
 
-/// 0 when `file` can be executed, else an errno.
-int why_not_executable(const std::string& file) noexcept {
+struct Verdict {
+    int error_number = 0;  ///< 0: it can be executed
+    bool seen = false;     ///< it is there; without it, the errno may be about a directory above
+};
+
+Verdict judge(const std::string& file) noexcept {
     struct stat status {};
     if (::stat(file.c_str(), &status) != 0) {
-        return errno;
+        return {errno, false};
     }
     if (S_ISDIR(status.st_mode)) {
-        return EISDIR;
+        return {EISDIR, true};
     }
     if (!S_ISREG(status.st_mode) || ::faccessat(AT_FDCWD, file.c_str(), X_OK, AT_EACCESS) != 0) {
-        return EACCES;
+        return {EACCES, true};
     }
-    return 0;
+    return {0, true};
 }
 
 std::string_view hint(std::string_view program, int error_number, bool found) {
@@ -117,7 +121,7 @@ Result<std::string> find_program(const std::string& program, std::string_view pa
         return start_error(program, ENOENT, false);
     }
     if (program.find('/') != std::string::npos) {
-        const int why = why_not_executable(program);
+        const int why = judge(program).error_number;
         return why == 0 ? Result<std::string>(program) : start_error(program, why, false);
     }
     if (path.empty()) {
@@ -130,12 +134,12 @@ Result<std::string> find_program(const std::string& program, std::string_view pa
         more = end != std::string_view::npos;
         path.remove_prefix(more ? end + 1 : path.size());
         auto file = fmt::format("{}/{}", part.empty() ? "." : part, program);
-        const int why = why_not_executable(file);
-        if (why == 0) {
+        const auto verdict = judge(file);
+        if (verdict.error_number == 0) {
             return file;
         }
-        if (first_other == 0 && why != ENOENT && why != ENOTDIR) {
-            first_other = why;
+        if (first_other == 0 && verdict.seen) {
+            first_other = verdict.error_number;
         }
     }
     return start_error(program, first_other == 0 ? ENOENT : first_other, false);

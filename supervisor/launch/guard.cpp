@@ -31,6 +31,7 @@ namespace {
 
 constexpr int kill_timeout_ms = 10'000;
 constexpr int pause_ms_max = 20;
+constexpr int descriptors_max = 65536;
 constexpr int reaped_a_round_max = 1024;  ///< a fork bomb may end faster than it can be reaped
 constexpr std::array forwarded_signals{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
@@ -91,9 +92,14 @@ void readdress(const char* name, pid_t guard) {
 /// The guard keeps the standard streams and its end of the pipe, nothing else: no socket that
 /// systemd passed on, no file of main's.
 void close_all_but(int pipe_end) noexcept {
-    if (::dup2(pipe_end, 3) == 3) {
-        ::fcntl(3, F_SETFD, FD_CLOEXEC);
-        ::syscall(SYS_close_range, 4U, ~0U, 0U);
+    if (::dup2(pipe_end, 3) != 3) {
+        return;
+    }
+    ::fcntl(3, F_SETFD, FD_CLOEXEC);
+    if (::syscall(SYS_close_range, 4U, ~0U, 0U) != 0) {
+        for (int fd = 4; fd < descriptors_max; ++fd) {  // an old kernel, or a seccomp filter
+            ::close(fd);
+        }
     }
 }
 

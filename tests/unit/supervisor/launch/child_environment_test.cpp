@@ -26,6 +26,18 @@ TEST_CASE("a child's environment has each name once, the model's value before Co
     CHECK(environment_value(environment, "D").empty());
 }
 
+TEST_CASE("a program that is nowhere on PATH is not found, whatever cannot be looked into") {
+    const auto missing = find_program("no-such-program", "/root/private:/proc/1/fd:/nowhere::");
+    REQUIRE(!missing);
+    CHECK(missing.error().detail.find("not on PATH") != std::string::npos);
+    CHECK(find_program("sh", "/nowhere:/bin").value() == "/bin/sh");
+    CHECK(find_program("sh", "").value().ends_with("/sh"));
+    CHECK(find_program("/bin/sh", "/nowhere").value() == "/bin/sh");
+    const auto device = find_program("null", "/dev");
+    REQUIRE(!device);
+    CHECK(device.error().detail.find("Permission denied") != std::string::npos);
+}
+
 TEST_CASE("an error names the program made safe for a log, whatever its name is") {
     const auto error = start_error("x\n\x1b[31m", ENOENT, false);
     CHECK(error.detail.find('\n') == std::string::npos);
