@@ -42,8 +42,14 @@ void say(const std::string& line) {
     std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-void print(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
+/// False when standard output does not take it, as with a full disk.
+bool print(const std::string& text) {
+    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+    if (written && std::fflush(stdout) == 0) {
+        return true;
+    }
+    say("corral scan: standard output cannot be written");
+    return false;
 }
 
 /// The file that is to be replaced: its text, and the names in it that must stay.
@@ -147,7 +153,7 @@ bool write_output(const ScanArguments& arguments, const Existing& existing,
     return true;
 }
 
-void print_json(const WrittenConfig& written, const std::vector<LeftOut>& left_out) {
+std::string json_text(const WrittenConfig& written, const std::vector<LeftOut>& left_out) {
     nlohmann::json document{{"models", nlohmann::json::array()},
                             {"left_out", nlohmann::json::array()}};
     for (const WrittenModel& model : written.models) {
@@ -167,7 +173,7 @@ void print_json(const WrittenConfig& written, const std::vector<LeftOut>& left_o
         document["left_out"].push_back({{"path", item.path}, {"reason", item.reason}});
     }
     // File names may be any bytes; JSON may not.
-    print(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string find_engine(const ScanArguments& arguments, const EnvironmentLookup& environment) {
@@ -176,6 +182,18 @@ std::string find_engine(const ScanArguments& arguments, const EnvironmentLookup&
     }
     const std::optional<std::string> named = environment("CORRAL_LLAMA_SERVER");
     return named && !named->empty() ? *named : "llama-server";
+}
+
+/// Says which starting points could not be read; of the default ones those that are not there at
+/// all are no news. False when a named one failed.
+bool tell_failed_roots(const Discovery& discovery, bool by_default) {
+    for (const LeftOut& root : discovery.catalogue.failed_roots) {
+        std::error_code error;
+        if (!by_default || std::filesystem::exists(root.path, error)) {
+            say("corral scan: " + escaped(root.path) + ": " + root.reason);
+        }
+    }
+    return by_default || discovery.catalogue.failed_roots.empty();
 }
 
 int run_scan(const ScanArguments& arguments) {
@@ -188,10 +206,7 @@ int run_scan(const ScanArguments& arguments) {
     DiscoverOptions where;
     where.directories = by_default ? default_model_directories(environment) : arguments.directories;
     const Discovery discovery = discover(where);
-    if (!by_default && !discovery.catalogue.failed_roots.empty()) {
-        for (const LeftOut& root : discovery.catalogue.failed_roots) {
-            say("corral scan: " + escaped(root.path) + ": " + root.reason);
-        }
+    if (!tell_failed_roots(discovery, by_default)) {
         return exit_error;
     }
     WriteOptions how;
@@ -211,14 +226,13 @@ int run_scan(const ScanArguments& arguments) {
     if (!arguments.output.empty() && !write_output(arguments, *existing, *written)) {
         return exit_error;
     }
-    if (arguments.json) {
-        print_json(*written, left_out);
-    } else if (arguments.output.empty()) {
-        print(written->yaml);
+    if ((arguments.json && !print(json_text(*written, left_out))) ||
+        (!arguments.json && arguments.output.empty() && !print(written->yaml))) {
+        return exit_error;
     }
     if (written->models.empty()) {
         say("No model was found in:");
-        for (const std::string& directory : where.directories) {
+        for (const std::string& directory : discovery.directories) {
             say("  " + escaped(directory));
         }
         say("Put *.gguf files into one of these, or name a directory: corral scan DIR");

@@ -7,7 +7,12 @@
 namespace corral {
 
 Discovery discover(const DiscoverOptions& options) {
-    return {options.directories, read_catalogue(options.directories, options.limits)};
+    Discovery discovery;
+    for (const std::string& directory : options.directories) {
+        discovery.directories.push_back(absolute_path(directory));
+    }
+    discovery.catalogue = read_catalogue(discovery.directories, options.limits);
+    return discovery;
 }
 
 std::vector<std::string> default_model_directories(const EnvironmentLookup& environment) {

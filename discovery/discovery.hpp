@@ -20,7 +20,7 @@ struct DiscoverOptions {
 };
 
 struct Discovery {
-    std::vector<std::string> directories;  ///< as given
+    std::vector<std::string> directories;  ///< as given, made absolute
     Catalogue catalogue;
 };
 

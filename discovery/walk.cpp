@@ -52,10 +52,7 @@ private:
 
     void start(const std::string& root) {
         std::error_code error;
-        fs::path path = fs::absolute(root, error).lexically_normal();
-        if (!path.has_filename() && path.has_relative_path()) {
-            path = path.parent_path();  // without the final slash
-        }
+        const fs::path path = absolute_path(root);
         const fs::file_status status = fs::status(path, error);
         if (fs::is_regular_file(status)) {
             walk_.files.push_back(path.string());
@@ -144,6 +141,15 @@ private:
 };
 
 }  // namespace
+
+std::string absolute_path(const std::string& path) {
+    std::error_code error;
+    fs::path absolute = fs::absolute(path, error).lexically_normal();
+    if (!absolute.has_filename() && absolute.has_relative_path()) {
+        absolute = absolute.parent_path();
+    }
+    return absolute.string();
+}
 
 Walk walk_directories(const std::vector<std::string>& roots, const WalkLimits& limits) {
     return Walker(limits).run(roots);

@@ -31,4 +31,7 @@ struct Walk {
 [[nodiscard]] Walk walk_directories(const std::vector<std::string>& roots,
                                     const WalkLimits& limits = {});
 
+/// A path from the root, without "." and "..", and without a final slash. Follows no links.
+[[nodiscard]] std::string absolute_path(const std::string& path);
+
 }  // namespace corral

@@ -269,6 +269,12 @@ TEST_CASE("a starting point that is not there is told apart from what was found"
     CHECK(catalogue.failed_roots[0].path == missing);
 }
 
+TEST_CASE("starting points are made absolute and plain") {
+    CHECK(absolute_path("/a/./b//../c/") == "/a/c");
+    CHECK(absolute_path("/") == "/");
+    CHECK(absolute_path("x") == (fs::current_path() / "x").string());
+}
+
 TEST_CASE("paths that a config cannot hold are left out before they are opened") {
     const TempFolder folder;
     folder.write("a\nb.gguf", model_bytes());
