@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 namespace corral::load {
@@ -109,11 +110,14 @@ std::optional<Value> parse_float(std::string_view text) {
     }
     double value = 0;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (ec == std::errc::result_out_of_range && std::abs(value) < 1 && end != text.data()) {
-        return Value(0.0);  // too small: Go rounds to zero
+    if (ec == std::errc::result_out_of_range) {
+        // from_chars does not say on which side. Go rounds what is too small to zero, and leaves
+        // what is too large a string.
+        const double rounded = std::strtod(std::string(text).c_str(), nullptr);
+        return std::isinf(rounded) ? std::nullopt : std::optional(Value(rounded));
     }
     if (ec != std::errc{} || end != text.data() + text.size()) {
-        return std::nullopt;  // too large: Go reports an error, and the text stays a string
+        return std::nullopt;
     }
     return Value(value);
 }

@@ -31,7 +31,7 @@ TEST_CASE("a command line is split by the quoting rules of POSIX sh") {
         {"${PORT} \"${PORT}\"", {"${PORT}", "${PORT}"}},
     };
     for (const auto& row : rows) {
-        CAPTURE(row.text);
+        CAPTURE(std::string(row.text));
         const auto words = split_command_line(row.text);
         REQUIRE(words.has_value());
         CHECK(*words == row.words);
@@ -54,7 +54,7 @@ TEST_CASE("comment lines and continuations are those of llama-swap") {
         {"a#b\n -x #y", {"a#b", "-x", "#y"}},
     };
     for (const auto& row : rows) {
-        CAPTURE(row.text);
+        CAPTURE(std::string(row.text));
         const auto words = split_command_line(row.text);
         REQUIRE(words.has_value());
         CHECK(*words == row.words);
@@ -64,7 +64,7 @@ TEST_CASE("comment lines and continuations are those of llama-swap") {
 TEST_CASE("an unterminated quote is an error that says so") {
     // Guards safety.md case 116.
     for (const char* text : {"'abc", "a \"b", "\"a\\\"", "'", "\"", "a 'b\n# '"}) {
-        CAPTURE(text);
+        CAPTURE(std::string(text));
         const auto words = split_command_line(text);
         REQUIRE(words.has_error());
         CHECK(words.error().is(Errc::invalid_config));

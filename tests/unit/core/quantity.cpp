@@ -26,14 +26,14 @@ TEST_CASE("durations are read as Go writes them") {
                 {"1h0m0.25s", 3600250ms},
                 {"876000h", 876000h}};
     for (const auto& row : rows) {
-        CAPTURE(row.text);
+        CAPTURE(std::string(row.text));
         const auto value = parse_duration(row.text);
         REQUIRE(value.has_value());
         CHECK(*value == row.value);
     }
     for (const char* text : {"", "10", "s", "10 s", "-1s", "+1s", "1d", "1s2", "nans", "infs",
                              "1e3s", "876001h", "99999999999999999999999h", "1s ", "0x1s", "."}) {
-        CAPTURE(text);
+        CAPTURE(std::string(text));
         CHECK(parse_duration(text).has_error());
     }
 }
@@ -60,7 +60,7 @@ TEST_CASE("sizes know powers of 1000 and of 1024") {
     CHECK(*parse_size("18446744073709551615") == 18446744073709551615ULL);
     for (const char* text :
          {"", "MiB", "-1", "1.5MiB", "1M", "18446744073709551616", "16777216TiB", "0x10"}) {
-        CAPTURE(text);
+        CAPTURE(std::string(text));
         CHECK(parse_size(text).has_error());
     }
 }
