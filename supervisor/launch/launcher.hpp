@@ -32,7 +32,9 @@ public:
     virtual ~Child() = default;
     [[nodiscard]] virtual pid_t pid() const noexcept = 0;
     /// Completes when the main process was reaped *and* what remained of its tree was killed and is
-    /// gone (bounded: 5 s after the main process). Call once. Cancellable.
+    /// gone (bounded: 5 s after the main process; of a group that got terminate() the rest has 3 s
+    /// of these to end by itself, unless kill() comes). Cancelled, or without its launcher, it
+    /// throws operation_aborted; it may be called again.
     [[nodiscard]] virtual boost::asio::awaitable<ExitStatus> wait_exit() = 0;
     /// SIGTERM to the process group. No effect when it has ended.
     virtual void terminate() noexcept = 0;

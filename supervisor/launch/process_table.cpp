@@ -75,14 +75,16 @@ void ProcessTable::add(std::shared_ptr<Run> run, std::function<void(pid_t)> gone
     watch_children();
 }
 
-void ProcessTable::terminate(const Run& run) noexcept {
+void ProcessTable::terminate(Run& run) noexcept {
     if (run.stage == Run::Stage::running) {
+        run.terminated = true;
         ::kill(-run.main.pid, SIGTERM);
         ::kill(-run.main.pid, SIGCONT);  // a stopped process could not act on it
     }
 }
 
-void ProcessTable::kill(const Run& run) noexcept {
+void ProcessTable::kill(Run& run) noexcept {
+    run.killed = true;
     if (run.stage == Run::Stage::running || run.stage == Run::Stage::sweeping) {
         kill_tree(run, reap_and_list_adopted().alive);
     }
@@ -152,6 +154,7 @@ void ProcessTable::notice_ends(TimePoint now) {
         if (const auto status = peek_end(run->main.pid)) {
             run->status = *status;
             run->stage = Run::Stage::sweeping;
+            run->spare_until = run->terminated ? now + spare_time : now;
             run->give_up = now + sweep_time;
             pause_ = first_pause;
         }
@@ -218,7 +221,7 @@ bool ProcessTable::sweep(TimePoint now, const Listing& listing) {
         if (!swept && !run.abandoned) {
             stay.push_back(std::move(entry));
         } else if (!clean && now < run.give_up) {
-            kill_tree(run, adopted);
+            kill_rest(run, now, adopted);
             again = true;
             stay.push_back(std::move(entry));
         } else {
@@ -258,6 +261,18 @@ void ProcessTable::finish(Run& run, bool clean) {
     run.pump->drain_and_close();
     run.stage = Run::Stage::gone;
     run.changed.cancel();
+}
+
+void ProcessTable::kill_rest(const Run& run, TimePoint now, const std::vector<Adopted>& adopted) {
+    if (run.killed || now >= run.spare_until) {
+        kill_tree(run, adopted);
+        return;
+    }
+    for (const auto& other : adopted) {
+        if (other.owner == &run && other.info.group != run.main.pid) {
+            kill_with_descendants(other.info);
+        }
+    }
 }
 
 void ProcessTable::kill_tree(const Run& run, const std::vector<Adopted>& adopted) {

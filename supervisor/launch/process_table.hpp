@@ -37,9 +37,12 @@ struct Run {
     ProcessInfo main;
     std::shared_ptr<OutputPump> pump;
     Stage stage = Stage::running;
-    bool abandoned = false;  ///< nobody holds the Child any more
-    ExitStatus status;       ///< from `sweeping` on
-    TimePoint give_up;       ///< end of the sweeping, or of the patience with an abandoned one
+    bool terminated = false;  ///< the group got SIGTERM
+    bool killed = false;      ///< somebody has lost patience with the whole tree
+    bool abandoned = false;   ///< nobody holds the Child any more
+    ExitStatus status;        ///< from `sweeping` on
+    TimePoint spare_until;    ///< until then the sweep leaves alone who got SIGTERM with the group
+    TimePoint give_up;        ///< end of the sweeping, or of the patience with an abandoned one
     boost::asio::steady_timer changed;  ///< never expires; cancelled when the stage changes
 };
 
@@ -47,6 +50,9 @@ class ProcessTable : public std::enable_shared_from_this<ProcessTable> {
 public:
     /// After the main process has ended, its tree is killed for at most this long.
     static constexpr Duration sweep_time = Duration(5000);
+    /// Of that, what is left of a group that got SIGTERM has this long to end by itself: a wrapper
+    /// shell dies of it at once while the program that it started still puts its things in order.
+    static constexpr Duration spare_time = Duration(3000);
 
     explicit ProcessTable(const boost::asio::any_io_executor& executor);
     ~ProcessTable();
@@ -56,8 +62,8 @@ public:
     /// Watches a run whose process was just started. `gone` is called when it and its tree are
     /// gone.
     void add(std::shared_ptr<Run> run, std::function<void(pid_t)> gone);
-    void terminate(const Run& run) noexcept;
-    void kill(const Run& run) noexcept;
+    void terminate(Run& run) noexcept;
+    void kill(Run& run) noexcept;
     /// Kills, and from now on only reaps.
     void abandon(const std::shared_ptr<Run>& run) noexcept;
 
@@ -89,6 +95,7 @@ private:
     [[nodiscard]] bool sweep(TimePoint now, const Listing& listing);
     bool kill_strays(TimePoint now, const std::vector<Adopted>& adopted);
     void finish(Run& run, bool clean);
+    static void kill_rest(const Run& run, TimePoint now, const std::vector<Adopted>& adopted);
     static void kill_tree(const Run& run, const std::vector<Adopted>& adopted);
 
     std::vector<Entry> entries_;

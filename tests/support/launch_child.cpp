@@ -2,15 +2,17 @@
 // other. Knows nothing of Corral. Its own program, so that tests see a real exec.
 //
 //   exit=N raise=N print=TEXT report (writes pid=N) fds (lists open files) state env pause
-//   ignore-term setsid setpgid close-output flood=BYTES endless=BYTES thread-exit
-//   hop (for ever: forks, the parent ends, the child leaves its session and does the same)
-//   clear-env (goes on in a new image without environment) spawn=N (a child does the next N words)
+//   linger (ends 100 ms after SIGTERM, saying so) ignore-term setsid setpgid close-output
+//   flood=BYTES endless=BYTES thread-exit hop (for ever: forks, the parent ends, the child leaves
+//   its session and does the same) clear-env (goes on in a new image without environment) spawn=N
+//   (a child does the next N words)
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string>
@@ -88,6 +90,13 @@ void* second_thread(void*) {
     ::pthread_exit(nullptr);
 }
 
+void end_slowly(int) {
+    const timespec while_in_order{0, 100'000'000};
+    ::nanosleep(&while_in_order, nullptr);
+    say("all in order");
+    ::_exit(0);
+}
+
 [[noreturn]] void hop_for_ever() {
     while (true) {
         const pid_t pid = ::fork();
@@ -142,6 +151,8 @@ void do_word(std::string_view word, int count, char** rest) {
         write_many(static_cast<std::size_t>(number_of(word)), "no end ");
     } else if (is("thread-exit")) {
         leave_thread_behind();
+    } else if (is("linger")) {
+        ::signal(SIGTERM, end_slowly);
     } else if (is("hop")) {
         hop_for_ever();
     } else if (is("clear-env")) {

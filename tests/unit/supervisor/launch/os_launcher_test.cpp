@@ -201,6 +201,36 @@ TEST_CASE("a child that ignores SIGTERM ends by kill") {
     CHECK(yard.wait(*child) == ExitStatus{true, SIGKILL});
 }
 
+TEST_CASE(
+    "after SIGTERM a wrapper's program may put its things in order though the wrapper is dead") {
+    Yard yard;
+    auto child = yard.start({"spawn=3", "linger", "report", "pause", "spawn=4", "setsid",
+                             "ignore-term", "report", "pause", "report", "pause"});
+    const auto pids = yard.pids(*child, 3);
+    child->terminate();
+    CHECK(yard.wait(*child) == ExitStatus{true, SIGTERM});
+    CHECK(child->last_lines(1) == "all in order");
+    for (const int pid : pids) {
+        CHECK(!alive(pid));
+    }
+}
+
+TEST_CASE("who ignores the SIGTERM that ended the main process is killed, with or without kill()") {
+    Yard yard;
+    for (const bool patient : {true, false}) {
+        auto child = yard.start({"spawn=3", "ignore-term", "report", "pause", "report", "pause"});
+        const auto pids = yard.pids(*child, 2);
+        child->terminate();
+        if (!patient) {
+            child->kill();
+        }
+        yard.wait(*child);
+        for (const int pid : pids) {
+            CHECK(!alive(pid));
+        }
+    }
+}
+
 TEST_CASE("a stopped child can be terminated") {
     Yard yard;
     auto child = yard.start({"report", "pause"});
