@@ -175,12 +175,14 @@ Value resolve_plain(std::string_view text) {
     if (!is_digit(first) && first != '+' && first != '-' && first != '.') {
         return std::string(text);
     }
+    if (first == '.') {  // here alone yaml.v3 leaves the underscores in
+        const auto number = parse_float(text);
+        return number ? *number : Value(std::string(text));
+    }
     std::string plain(text);
     std::erase(plain, '_');
-    if (first != '.') {
-        if (auto whole = parse_whole(plain)) {
-            return *whole;
-        }
+    if (auto whole = parse_whole(plain)) {
+        return *whole;
     }
     if (auto number = parse_float(plain)) {
         return *number;
