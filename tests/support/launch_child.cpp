@@ -12,8 +12,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string>
 #include <string_view>
@@ -91,8 +91,7 @@ void* second_thread(void*) {
 }
 
 void end_slowly(int) {
-    const timespec while_in_order{0, 100'000'000};
-    ::nanosleep(&while_in_order, nullptr);
+    ::poll(nullptr, 0, 100);
     say("all in order");
     ::_exit(0);
 }
