@@ -144,7 +144,7 @@ TEST_CASE("roles follow from metadata") {
 
 TEST_CASE("safety 125: short files, wrong magic numbers and versions are refused") {
     const std::string good = model();
-    for (const std::size_t size : {0, 1, 3, 4, 23}) {
+    for (const std::size_t size : {0U, 1U, 3U, 4U, 23U}) {
         CHECK(refused(good.substr(0, size), "too few for a header"));
     }
     CHECK(refused("FUGG" + good.substr(4), "does not begin with \"GGUF\""));
@@ -335,7 +335,8 @@ TEST_CASE("safety 136: no damaged header crashes or passes the limits") {
         const std::uint64_t changes = round < 10'000 ? 1 : 1 + random() % 16;
         for (std::uint64_t change = 0; change < changes; ++change) {
             char& byte = damaged[random() % damaged.size()];
-            byte = static_cast<char>(round < 10'000 ? byte ^ (1 << (random() % 8)) : random());
+            const unsigned flipped = static_cast<unsigned char>(byte) ^ (1U << (random() % 8));
+            byte = static_cast<char>(round < 10'000 ? flipped : random());
         }
         const Result<ModelFile> result = read(damaged);
         accepted += result ? 1U : 0U;
