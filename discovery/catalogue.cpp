@@ -26,12 +26,24 @@ std::string_view directory_of(std::string_view path) {
     return path.substr(0, path.find_last_of('/') + 1);
 }
 
-/// Heads for speculative decoding: they carry weights, but no model by themselves.
-bool is_draft_head(std::string_view file_name) {
-    constexpr std::array<std::string_view, 4> prefixes{"mtp-", "eagle3-", "dflash-", "dspark-"};
+/// Why a file is no model by its name alone, whatever its header says, or an empty string. These
+/// are the names that llama.cpp passes over, too.
+std::string name_problem(std::string_view file_name) {
+    constexpr std::array<std::string_view, 4> draft_heads{"mtp-", "eagle3-", "dflash-", "dspark-"};
     const std::string name = plain_name(file_name);
-    return std::any_of(prefixes.begin(), prefixes.end(),
-                       [&](std::string_view prefix) { return name.starts_with(prefix); });
+    const bool draft_head =
+        std::any_of(draft_heads.begin(), draft_heads.end(),
+                    [&](std::string_view prefix) { return name.starts_with(prefix); });
+    if (draft_head) {
+        return "a draft head by its name: a part of another model";
+    }
+    if (name.find("mmproj") != std::string::npos) {
+        return "a projector (mmproj) by its name: a part of another model";
+    }
+    if (name.find("imatrix") != std::string::npos) {
+        return "an importance matrix by its name: no model";
+    }
+    return {};
 }
 
 std::string role_problem(ModelRole role) {
@@ -143,8 +155,8 @@ private:
             leave_out(path, "a download that is not complete");
             return;
         }
-        if (is_draft_head(name)) {
-            leave_out(path, "a draft head: a part of another model");
+        if (std::string problem = name_problem(name); !problem.empty()) {
+            leave_out(path, std::move(problem));
             return;
         }
         Part part{path, std::nullopt, path_problem(path)};

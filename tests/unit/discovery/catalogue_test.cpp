@@ -69,7 +69,9 @@ TEST_CASE("models are found at every depth, in the order of their paths") {
 TEST_CASE("what is no model by itself is left out with its reason") {
     const TempFolder folder;
     folder.write("good.gguf", model_bytes());
-    folder.write("mmproj-model.gguf", model_bytes({.architecture = "clip"}));
+    folder.write("eyes.gguf", model_bytes({.architecture = "clip"}));
+    folder.write("model-mmproj-f16.gguf", model_bytes());
+    folder.write("good.imatrix.gguf", model_bytes());
     folder.write("flux.gguf", model_bytes({.architecture = "flux"}));
     folder.write("eagle3-good.gguf", model_bytes());
     folder.write("half.gguf.part", "GGUF");
@@ -82,7 +84,9 @@ TEST_CASE("what is no model by itself is left out with its reason") {
     folder.write("growing.gguf", whole.substr(0, whole.size() - 1));
     const Catalogue catalogue = look(folder);
     CHECK(names(catalogue) == std::vector<std::string>{"good.gguf"});
-    CHECK(has(reason(catalogue, "mmproj-model.gguf"), "projector"));
+    CHECK(has(reason(catalogue, "eyes.gguf"), "projector"));
+    CHECK(has(reason(catalogue, "model-mmproj-f16.gguf"), "projector"));
+    CHECK(has(reason(catalogue, "good.imatrix.gguf"), "importance matrix"));
     CHECK(has(reason(catalogue, "flux.gguf"), "no text model"));
     CHECK(has(reason(catalogue, "eagle3-good.gguf"), "draft head"));
     for (const char* partial : {"half.gguf.part", "other.gguf.incomplete", "queue.gguf"}) {
