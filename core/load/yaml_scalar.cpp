@@ -29,6 +29,16 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
+bool underscores_between_digits(std::string_view text) {
+    for (auto at = text.find('_'); at != std::string_view::npos; at = text.find('_', at + 1)) {
+        if (at == 0 || at + 1 == text.size() || !is_digit(text[at - 1]) ||
+            !is_digit(text[at + 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /// Go's strconv.ParseInt with base 0, after the underscores are gone: 0x, 0o, 0b, and a leading 0
 /// for octal.
 std::optional<Value> parse_whole(std::string_view text) {
@@ -175,14 +185,15 @@ Value resolve_plain(std::string_view text) {
     if (!is_digit(first) && first != '+' && first != '-' && first != '.') {
         return std::string(text);
     }
-    if (first == '.') {  // here alone yaml.v3 leaves the underscores in
-        const auto number = parse_float(text);
-        return number ? *number : Value(std::string(text));
+    if (first == '.' && !underscores_between_digits(text)) {
+        return std::string(text);  // here alone yaml.v3 leaves the underscores to Go's rules
     }
     std::string plain(text);
     std::erase(plain, '_');
-    if (auto whole = parse_whole(plain)) {
-        return *whole;
+    if (first != '.') {
+        if (auto whole = parse_whole(plain)) {
+            return *whole;
+        }
     }
     if (auto number = parse_float(plain)) {
         return *number;

@@ -50,6 +50,8 @@ TEST_CASE("plain scalars have the type that yaml.v3 gives them") {
         {"1e3", 1000.0},
         {"1.e5", 100000.0},
         {"0.1_0", 0.1},
+        {".5_9", 0.59},
+        {".5_", std::string(".5_")},
         {"1e-400", 0.0},
         {".inf", HUGE_VAL},
         {"-.Inf", -HUGE_VAL},
