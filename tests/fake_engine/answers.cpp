@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <unistd.h>
 
@@ -126,7 +125,14 @@ private:
         }
         if (!options_.raw_response.empty()) {
             std::ifstream file(options_.raw_response, std::ios::binary);
-            connection_.send_all(std::string(std::istreambuf_iterator<char>(file), {}));
+            std::string piece(1U << 16, '\0');
+            while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) ||
+                   file.gcount() > 0) {
+                const auto size = static_cast<std::size_t>(file.gcount());
+                if (!connection_.send_all(std::string_view(piece).substr(0, size))) {
+                    return false;
+                }
+            }
             if (options_.linger) {
                 connection_.wait_for_close();
             }

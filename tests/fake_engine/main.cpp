@@ -24,8 +24,8 @@ using fake::Engine;
 using fake::Notes;
 using fake::Options;
 
-void note_pid(const Options& options) {
-    Notes(options.pid_file).append(std::to_string(::getpid()) + "\n");
+void note_pid(const Options& options, pid_t pid) {
+    Notes(options.pid_file).append(std::to_string(pid) + "\n");
 }
 
 [[noreturn]] void sleep_for_ever() {
@@ -34,11 +34,15 @@ void note_pid(const Options& options) {
     }
 }
 
-/// Before any thread and any socket: a fork copies only the thread that forks.
+/// Before any thread and any socket: a fork copies only the thread that forks. The pids are noted
+/// before this returns, so that who sees the engine answer finds them.
 void fork_grandchildren(const Options& options) {
-    if (options.fork_grandchild && ::fork() == 0) {
-        note_pid(options);
-        sleep_for_ever();
+    if (options.fork_grandchild) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            sleep_for_ever();
+        }
+        note_pid(options, child);
     }
     if (!options.setsid_grandchild) {
         return;
@@ -46,12 +50,13 @@ void fork_grandchildren(const Options& options) {
     const pid_t middle = ::fork();
     if (middle == 0) {
         ::setsid();
-        if (::fork() == 0) {
-            std::signal(SIGTERM, SIG_IGN);
-            std::signal(SIGHUP, SIG_IGN);
-            note_pid(options);
+        std::signal(SIGTERM, SIG_IGN);
+        std::signal(SIGHUP, SIG_IGN);
+        const pid_t escaped = ::fork();
+        if (escaped == 0) {
             sleep_for_ever();
         }
+        note_pid(options, escaped);
         ::_exit(0);
     }
     ::waitpid(middle, nullptr, 0);
@@ -125,7 +130,7 @@ void start(const Options& options) {
     std::fputs(options.stdout_text.c_str(), stdout);
     std::fflush(stdout);
     std::fputs(options.stderr_text.c_str(), stderr);
-    note_pid(options);
+    note_pid(options, ::getpid());
     fork_grandchildren(options);
     if (options.close_pipes) {
         ::close(0);

@@ -100,6 +100,17 @@ def model_bytes(tmp_path_factory):
     return file.read_bytes()
 
 
+def gguf_text(text):
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+# A projector's header: GGUF 3, no tensors, general.architecture = clip, general.type = mmproj.
+PROJECTOR = b"GGUF" + (3).to_bytes(4, "little") + (0).to_bytes(8, "little")
+PROJECTOR += (2).to_bytes(8, "little")
+for key, value in (("general.architecture", "clip"), ("general.type", "mmproj")):
+    PROJECTOR += gguf_text(key) + (8).to_bytes(4, "little") + gguf_text(value)
+
+
 @pytest.fixture
 def models(yard, model_bytes):
     """A directory with two models and what is not one."""
@@ -107,7 +118,7 @@ def models(yard, model_bytes):
     folder.mkdir()
     for name in ("llama-3.2-1b-instruct-q4_k_m.gguf", "tinyllama-1.1b-chat-v1.0.Q4_K_S.gguf"):
         (folder / name).write_bytes(model_bytes)
-    (folder / "mmproj-model-f16.gguf").write_bytes(model_bytes)
+    (folder / "mmproj-model-f16.gguf").write_bytes(PROJECTOR)
     (folder / "half.gguf.part").write_bytes(model_bytes[:1000])
     (folder / "broken.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 16)
     (folder / "notes.txt").write_text("hello")

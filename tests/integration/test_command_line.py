@@ -149,7 +149,7 @@ def test_serve_warns_of_an_unknown_key_with_its_place_and_a_suggestion(yard):
     """A typo does not stop the service, but it is pointed at."""
     text = "models:\n  a:\n    cmd: x --port ${PORT}\n    alises: [b]\n"
     corral = yard.serve(text)
-    assert re.search(r"config\.yaml:4:5\b.*alises.*aliases", corral.log), corral.log
+    assert re.search(r"config\.yaml:4:5\b.*alises.*aliases", corral.log, re.S), corral.log
     assert corral.get("/health").status == 200
 
 

@@ -17,7 +17,7 @@ N = str(len(BODY)).encode()
 
 
 def post(fields, body=BODY, line=b"POST /v1/completions HTTP/1.1", host=b"Host: localhost\r\n"):
-    return line + b"\r\n" + host + fields + b"\r\n" + body
+    return line + b"\r\nContent-Type: application/json\r\n" + host + fields + b"\r\n" + body
 
 
 def te(value, body=None, more=b"", name=b"Transfer-Encoding"):

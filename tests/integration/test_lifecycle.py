@@ -31,6 +31,15 @@ def stream_and_hold(corral, engine):
     return connection, response
 
 
+def begin(corral, engine):
+    """A client whose stream has begun, without a token: all of several take from one gate."""
+    connection = corral.connect()
+    connection.send(ask(engine.name, stream=True))
+    response = connection.read_head()
+    assert response.status == 200
+    return connection, response
+
+
 def finish(connection, response, engine):
     """Lets the rest of a held stream out and reads it."""
     engine.open_gate(100)
@@ -332,7 +341,7 @@ def test_the_concurrency_limit_is_429_with_retry_after(yard):
     """More than concurrencyLimit at once: told to come back, in llama-swap's shape."""
     engine = yard.engine("a", {"concurrencyLimit": 2}, gate=True)
     corral = yard.serve()
-    first, second = stream_and_hold(corral, engine), stream_and_hold(corral, engine)
+    first, second = begin(corral, engine), begin(corral, engine)
     answer = corral.chat("a")
     assert answer.status == 429, answer
     assert int(answer.field("Retry-After")) >= 1
@@ -349,11 +358,11 @@ def test_the_concurrency_limit_is_429_with_retry_after(yard):
 def test_a_port_that_is_taken_is_not_used(yard):
     """${PORT} is proved free before the launch: a stranger on it must not answer for the model."""
     engine = yard.engine("a")
-    with socket.create_server(("127.0.0.1", yard.ports.start)):
+    with socket.create_server(("127.0.0.1", yard.ports.start)):  # the first port of the config
         corral = yard.serve()
         answer = corral.chat("a", deadline=30)
         assert (answer.status, answer.json()["model"]) == (200, "a")
-    assert len(engine.starts) >= 1
+    assert len(engine.starts) == 1
 
 
 def test_children_inherit_no_descriptor_and_only_the_environment_meant_for_them(yard):
@@ -398,11 +407,13 @@ def test_many_swaps_leave_no_descriptor_and_no_zombie(yard):
     """What a swap opens it closes, and every child is reaped."""
     yard.engine("a"), yard.engine("b")
     corral = yard.serve()
-    counts = []
+    assert corral.chat("a").status == 200 and corral.chat("b").status == 200
+    before = len(open_descriptors(corral.server_pid))
     for _ in range(15):
         assert corral.chat("a").status == 200 and corral.chat("b").status == 200
-        counts.append(len(open_descriptors(corral.server_pid)))
-    assert max(counts[5:]) <= max(counts[:5]) + 2, counts
+    poll_until(  # connections to a model that has gone may idle for a moment
+        lambda: len(open_descriptors(corral.server_pid)) <= before, what="descriptors to be closed"
+    )
     poll_until(lambda: not zombies_of(corral.server_pid), what="zombies to be reaped")
 
 

@@ -67,9 +67,7 @@ def test_running_is_empty_before_the_first_request_and_shows_the_model_after(one
 )
 def test_the_model_is_found_wherever_its_key_stands_and_the_bytes_stay(one, body):
     """The body reaches the model byte for byte: spelling, order and spaces included."""
-    answer = one.corral.post(
-        "/v1/chat/completions", body, fields=[("Content-Type", "application/json")]
-    )
+    answer = one.corral.post("/v1/chat/completions", body)
     assert answer.status == 200, answer
     assert one.engines["a"].requests[0][1] == body.encode()
 
@@ -87,7 +85,7 @@ def test_use_model_name_replaces_only_the_name(yard):
     engine = yard.engine("a", {"useModelName": 'the "real" one'})
     corral = yard.serve()
     sent = b'{ "x":1.50 , "model" : "a","y":"\\u00e9" }'
-    answer = corral.post("/v1/completions", sent, fields=[("Content-Type", "application/json")])
+    answer = corral.post("/v1/completions", sent)
     assert answer.status == 200, answer
     received = engine.requests[0][1]
     assert json.loads(received) == {"x": 1.5, "model": 'the "real" one', "y": "é"}
@@ -107,7 +105,7 @@ def test_an_unknown_model_is_404_model_not_found(one):
     assert "nobody" in error["message"]
 
 
-@pytest.mark.parametrize("body", [{}, {"messages": []}, {"x": {"model": "a"}}])
+@pytest.mark.parametrize("body", [{}, {"messages": []}, {"x": {"model": "a"}}, ""])
 def test_no_model_in_the_request_is_404(one, body):
     """A request that names no model is refused and starts none."""
     answer = one.corral.post("/v1/chat/completions", body)
@@ -116,10 +114,17 @@ def test_no_model_in_the_request_is_404(one, body):
     assert one.engines["a"].starts == []
 
 
+def test_json_that_is_not_called_json_is_told_how_to_call_it(one):
+    """`curl -d` without a header sends a form: no model is found in it, and the message helps."""
+    kind = [("Content-Type", "text/plain")]
+    answer = one.corral.post("/v1/chat/completions", '{"model":"a"}', fields=kind)
+    assert answer.status == 404, answer
+    assert "Content-Type: application/json" in answer.error["message"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        "",
         "xx",
         "{",
         '{"model":"a"',
@@ -132,9 +137,7 @@ def test_no_model_in_the_request_is_404(one, body):
 )
 def test_malformed_json_is_400_and_never_reaches_a_model(one, body):
     """What is not one JSON document is the client's mistake and is told so."""
-    answer = one.corral.post(
-        "/v1/chat/completions", body, fields=[("Content-Type", "application/json")]
-    )
+    answer = one.corral.post("/v1/chat/completions", body)
     assert answer.status == 400, answer
     assert answer.error["type"] == "invalid_request_error"
     assert one.engines["a"].recorded == b""
@@ -397,8 +400,8 @@ def test_a_stream_to_an_http_1_0_client_is_not_chunked(one):
     """RFC 9112 §6.1: HTTP/1.0 does not know chunks; the end of the connection ends the body."""
     body = b'{"model":"a","stream":true}'
     with one.corral.connect() as connection:
-        head = f"POST /v1/chat/completions HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.send(head.encode() + body)
+        head = "POST /v1/chat/completions HTTP/1.0\r\nContent-Type: application/json\r\n"
+        connection.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = connection.read_response()
     assert answer.status == 200
     assert answer.field("Transfer-Encoding") is None

@@ -112,7 +112,10 @@ class Connection:
             pieces.append(self.buffer)
             count -= len(self.buffer)
             self.buffer = b""
-            self._receive()
+            try:
+                self._receive()
+            except Closed:
+                raise Closed(b"".join(pieces)) from None
         pieces.append(self.buffer[:count])
         self.buffer = self.buffer[count:]
         return b"".join(pieces)
@@ -227,13 +230,13 @@ class Connection:
 
 
 def make_request(method, target, body=None, fields=(), host="127.0.0.1"):
-    """The bytes of one clean request."""
+    """The bytes of one clean request. A body is said to be JSON unless a field says otherwise."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
     names = {key.lower() for key, _ in fields}
     if isinstance(body, (dict, list)):
         body = json.dumps(body)
-        if "content-type" not in names:
-            lines.append("Content-Type: application/json")
+    if (body is not None or "content-length" in names) and "content-type" not in names:
+        lines.append("Content-Type: application/json")
     if isinstance(body, str):
         body = body.encode()
     lines += [f"{key}: {value}" for key, value in fields]
