@@ -145,7 +145,7 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
     RelayOutcome out;
     auto head = co_await read_head(upstream, request, limits);
     if (!head) {
-        out.error = std::move(head.error());
+        out.error = head.error();
         co_return out;
     }
     out.status = head->status;
@@ -166,7 +166,7 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
         pieces.clear();
         gather.clear();
         if (auto taken = body.take(pieces); !taken) {
-            out.error = std::move(taken.error());
+            out.error = taken.error();
             break;
         }
         if (!out.head_sent) {
@@ -195,7 +195,7 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
         }
         if (const auto ec = co_await upstream.fill(); ec == asio::error::eof) {
             if (auto ended = body.end_of_input(); !ended) {
-                out.error = std::move(ended.error());
+                out.error = ended.error();
                 break;
             }
         } else if (ec) {
