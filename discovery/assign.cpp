@@ -182,7 +182,7 @@ private:
                 return;
             }
         }
-        for (std::size_t number = 2;; ++number) {
+        for (std::size_t& number = next_number_.try_emplace(name, 2).first->second;; ++number) {
             if (take_id(model, fmt::format("{}-{}", name, number))) {
                 return;
             }
@@ -301,7 +301,8 @@ private:
     std::set<std::string> taken_;  ///< ids, and aliases from before: no new id takes one
     std::set<std::string> kept_;   ///< paths of models that keep their id
     std::map<std::string, const FoundModel*> owner_of_id_;
-    std::map<std::string, std::string> owners_;  ///< every name and alias, and whose it is
+    std::map<std::string, std::size_t> next_number_;  ///< by plain name
+    std::map<std::string, std::string> owners_;       ///< every name and alias, and whose it is
 };
 
 /// The word after -m or --model, or nullptr.

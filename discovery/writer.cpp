@@ -20,6 +20,9 @@ namespace {
 constexpr std::string_view checksum_mark = "# checksum: ";
 constexpr std::size_t checksum_digits = 16;
 
+/// A config is read up to 16 MiB; this many models stay far below that.
+constexpr std::size_t models_max = 10'000;
+
 /// FNV-1a, 64 bit: enough to notice an edit; nothing is protected by it.
 std::string checksum(std::string_view text) {
     std::uint64_t hash = 0xcbf29ce484222325ULL;
@@ -124,6 +127,18 @@ Result<std::set<std::string>> find_damaged(const std::string& yaml,
     return damaged;
 }
 
+/// What goes into the config: the first models by path, without the damaged ones.
+std::vector<const FoundModel*> usable_models(const std::vector<FoundModel>& models,
+                                             const std::set<std::string>& damaged) {
+    std::vector<const FoundModel*> usable;
+    for (std::size_t i = 0; i < std::min(models.size(), models_max); ++i) {
+        if (!damaged.contains(models[i].path)) {
+            usable.push_back(&models[i]);
+        }
+    }
+    return usable;
+}
+
 WrittenConfig finish(const Discovery& discovery, const std::vector<NamedModel>& models,
                      const std::string& body) {
     WrittenConfig written;
@@ -148,15 +163,17 @@ Result<WrittenConfig> write_config(const Discovery& discovery, const WriteOption
                          " cannot stand in a config: " + path_problem(options.engine));
     }
     std::vector<LeftOut> left_out;
+    if (const std::size_t found = discovery.catalogue.models.size(); found > models_max) {
+        left_out.push_back({discovery.catalogue.models[models_max].path,
+                            fmt::format("this and what follows: there are {} models, and a config "
+                                        "holds {}",
+                                        found, models_max)});
+    }
     std::set<std::string> damaged;
     // Twice at most: what is damaged the first time is gone the second.
     for (int attempt = 0; attempt < 2; ++attempt) {
-        std::vector<const FoundModel*> usable;
-        for (const FoundModel& model : discovery.catalogue.models) {
-            if (!damaged.contains(model.path)) {
-                usable.push_back(&model);
-            }
-        }
+        const std::vector<const FoundModel*> usable =
+            usable_models(discovery.catalogue.models, damaged);
         const std::vector<NamedModel> models = assign_names(usable, options.given);
         std::vector<ModelCommand> commands;
         for (const NamedModel& model : models) {

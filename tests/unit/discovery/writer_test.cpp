@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <limits>
 #include <optional>
+#include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -262,6 +264,34 @@ TEST_CASE("safety 140: any file name comes back byte for byte, or its file is le
     }
 }
 
+TEST_CASE("safety 140: paths of random signs come back byte for byte") {
+    std::mt19937 random(140);
+    const std::vector<std::string> signs{" ", "  ", "'", "\"", "\\",       "#",    "$",  "{",
+                                         "}", "`",  "*", "&",  "!",        "%",    "|",  ">",
+                                         "-", "a",  "~", ":",  ": ",       " #",   "?",  ",",
+                                         "[", "]",  "@", "=",  "\xc3\xa9", "\\\\", "''", "$("};
+    std::vector<FoundModel> models;
+    std::set<std::string> paths;
+    while (models.size() < 1'000) {
+        std::string path = "/m/";
+        for (std::size_t length = random() % 12; length > 0; --length) {
+            path += signs[random() % signs.size()];
+        }
+        path += ".gguf";
+        if (path_problem(path).empty() && paths.insert(path).second) {
+            models.push_back(found_model(path));
+        }
+    }
+    const WrittenConfig written = write(of(models));
+    CHECK(written.left_out.empty());
+    const Config config = load(written.yaml);
+    CHECK(config.models.size() == models.size());
+    for (const ModelConfig& model : config.models) {
+        CHECK(paths.erase(model.argv.at(2)) == 1);
+    }
+    CHECK(paths.empty());
+}
+
 TEST_CASE("an engine that cannot stand in a config is an error, not a broken file") {
     for (const char* engine : {"", "a\nb", "${PORT}", "\xff"}) {
         WriteOptions options;
@@ -308,6 +338,17 @@ TEST_CASE("a renamed model keeps its name through the file, and every edit is no
     REQUIRE(kept != nullptr);
     CHECK(kept->argv.at(2) == "/m/a-1b-chat.gguf");
     CHECK(config.find("gpt-3.5-turbo") == kept);
+}
+
+TEST_CASE("more models than a config holds are told, not lost in silence") {
+    std::vector<FoundModel> models;
+    for (int i = 0; i < 10'001; ++i) {
+        models.push_back(found_model("/m/" + std::to_string(100'000 + i) + "/x/same-7b.gguf"));
+    }
+    const WrittenConfig written = write(of(models));
+    CHECK(written.models.size() == 10'000);
+    REQUIRE(written.left_out.size() == 1);
+    CHECK(written.left_out.front().path == models.back().path);
 }
 
 TEST_CASE("default directories follow the XDG rules") {
