@@ -20,6 +20,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -31,6 +32,8 @@ constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view default_address = "127.0.0.1:8091";
 /// After the drain: sessions that are cut, and the last descendants, get this long to vanish.
 constexpr Duration last_act{5'000};
+/// `pkill corral` reaches the guard, which forwards it, and the server: still one signal.
+constexpr Duration one_signal{200};
 
 /// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
 class App {
@@ -91,7 +94,7 @@ private:
     }
 
     asio::awaitable<void> watch_signals() {
-        bool stopping = false;
+        std::optional<TimePoint> stopping;
         while (true) {
             const auto [ec, signal] = co_await signals_.async_wait(as_values);
             if (ec) {
@@ -100,11 +103,11 @@ private:
             if (signal == SIGHUP) {
                 reload();
             } else if (!stopping) {
-                stopping = true;
+                stopping = Clock::now();
                 spdlog::info("{}: finishing the requests in flight; once more ends them",
                              signal == SIGINT ? "SIGINT" : "SIGTERM");
                 tasks_.spawn("shutdown", shut_down(fleet_.config()->limits.shutdown_grace));
-            } else {
+            } else if (Clock::now() - *stopping > one_signal) {
                 end_now("second signal: ending at once");
             }
         }
@@ -127,7 +130,8 @@ private:
         while (every) {
             notify::alive();
             timer.expires_after(*every);
-            if (const auto [ec] = co_await timer.async_wait(as_values); ec) {
+            const auto [ec] = co_await timer.async_wait(as_values);
+            if (ec) {
                 co_return;
             }
         }
@@ -210,7 +214,9 @@ int serve(const ServeOptions& options, int guard_fd) {
         }
         status = app.run();
     }
-    kill_all_descendants(static_cast<int>(last_act.count()));
+    if (guard_fd < 0) {  // with a guard, run_guarded does this
+        kill_all_descendants(static_cast<int>(last_act.count()));
+    }
     return status;
 }
 

@@ -87,7 +87,8 @@ asio::awaitable<Result<void>> Exchange::next_pieces() {
         if (head_.expect_continue && !continued_) {
             continued_ = true;
             const std::array<asio::const_buffer, 1> go_on{asio::buffer(continue_answer)};
-            if (co_await client_.write(go_on)) {
+            const auto unwritten = co_await client_.write(go_on);
+            if (unwritten) {
                 co_return client_left();
             }
         }
@@ -163,7 +164,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
         auto lease = co_await admit(model);
         if (!lease) {
-            out.error = std::move(lease.error());
+            out.error = lease.error();
             co_return out;
         }
         const auto generation = lease->generation();
@@ -174,7 +175,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
             auto connected =
                 co_await connect_upstream(lease->endpoint(), config_->limits.connect_timeout);
             if (!connected) {  // nothing was sent: the next attempt may start the model anew
-                out.error = std::move(connected.error());
+                out.error = connected.error();
                 co_await explain(out, generation);
                 continue;
             }
@@ -274,7 +275,8 @@ asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_t
     if (chunked && body_.done()) {
         add(last_chunk);
     }
-    if (co_await upstream.write(buffers)) {
+    auto unwritten = co_await upstream.write(buffers);
+    if (unwritten) {
         co_return;
     }
     if (!body_.done()) {
@@ -291,7 +293,7 @@ asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_t
             co_return;
         }
         if (!read) {
-            refusal_ = std::move(read.error());
+            refusal_ = read.error();
             upstream.close();
             co_return;
         }
@@ -310,7 +312,8 @@ asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_t
         if (chunked && body_.done()) {
             add(last_chunk);
         }
-        if (co_await upstream.write(buffers)) {
+        unwritten = co_await upstream.write(buffers);
+        if (unwritten) {
             co_return;
         }
     }

@@ -6,11 +6,6 @@
 
 namespace corral::http {
 
-bool equals_no_case(std::string_view a, std::string_view b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return chars::to_lower(x) == chars::to_lower(y); });
-}
-
 std::optional<std::string_view> next_element(std::string_view& list) noexcept {
     while (!list.empty()) {
         const auto comma = list.find(',');
@@ -23,17 +18,23 @@ std::optional<std::string_view> next_element(std::string_view& list) noexcept {
     return std::nullopt;
 }
 
+std::string_view Fields::name_of(const Entry& entry) const noexcept {
+    return {text_.data() + entry.name_at, entry.name_size};
+}
+
+std::string_view Fields::value_of(const Entry& entry) const noexcept {
+    return {text_.data() + entry.value_at, entry.value_size};
+}
+
 Field Fields::operator[](std::size_t index) const noexcept {
     const Entry& entry = entries_[index];
-    const std::string_view text = text_;
-    return {text.substr(entry.name_at, entry.name_size),
-            text.substr(entry.value_at, entry.value_size)};
+    return {name_of(entry), value_of(entry)};
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const noexcept {
-    for (const Field field : *this) {
-        if (equals_no_case(field.name, name)) {
-            return field.value;
+    for (const Entry& entry : entries_) {
+        if (equals_no_case(name_of(entry), name)) {
+            return value_of(entry);
         }
     }
     return std::nullopt;
@@ -41,18 +42,18 @@ std::optional<std::string_view> Fields::find(std::string_view name) const noexce
 
 std::size_t Fields::count(std::string_view name) const noexcept {
     std::size_t out = 0;
-    for (const Field field : *this) {
-        out += equals_no_case(field.name, name) ? 1 : 0;
+    for (const Entry& entry : entries_) {
+        out += equals_no_case(name_of(entry), name) ? 1 : 0;
     }
     return out;
 }
 
 bool Fields::lists(std::string_view name, std::string_view element) const noexcept {
-    for (const Field field : *this) {
-        if (!equals_no_case(field.name, name)) {
+    for (const Entry& entry : entries_) {
+        if (!equals_no_case(name_of(entry), name)) {
             continue;
         }
-        std::string_view list = field.value;
+        std::string_view list = value_of(entry);
         while (const auto each = next_element(list)) {
             if (equals_no_case(*each, element)) {
                 return true;
@@ -67,17 +68,14 @@ void Fields::add(std::string_view name, std::string_view value) {
     const auto value_at = static_cast<std::uint32_t>(text_.size() + name.size());
     entries_.push_back({name_at, static_cast<std::uint32_t>(name.size()), value_at,
                         static_cast<std::uint32_t>(value.size())});
-    // append() copes with views into text_ itself only while it does not grow: reserve first would
-    // not help either, so such views are not allowed (header: views end with a change).
     text_.append(name).append(value);
 }
 
 std::size_t Fields::remove(std::string_view name) {
     const auto before = entries_.size();
     // The text of removed fields stays behind until the head is gone: it is small and bounded.
-    std::erase_if(entries_, [&](const Entry& entry) {
-        return equals_no_case(std::string_view(text_).substr(entry.name_at, entry.name_size), name);
-    });
+    std::erase_if(entries_,
+                  [&](const Entry& entry) { return equals_no_case(name_of(entry), name); });
     return before - entries_.size();
 }
 

@@ -3,6 +3,8 @@
 // received without surrounding whitespace. Owns its text in one block (two allocations a head).
 // Says nothing about what is allowed: head_rules.hpp does. Any thread; no I/O.
 
+#include "proxy/http/http_chars.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -64,12 +66,25 @@ private:
     struct Entry {
         std::uint32_t name_at, name_size, value_at, value_size;
     };
+    [[nodiscard]] std::string_view name_of(const Entry& entry) const noexcept;
+    [[nodiscard]] std::string_view value_of(const Entry& entry) const noexcept;
+
     std::string text_;
     std::vector<Entry> entries_;
 };
 
 /// ASCII comparison without case, as field names, codings and connection options need it.
-[[nodiscard]] bool equals_no_case(std::string_view a, std::string_view b) noexcept;
+[[nodiscard]] inline bool equals_no_case(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (chars::to_lower(a[i]) != chars::to_lower(b[i])) {
+            return false;
+        }
+    }
+    return true;
+}
 
 /// Takes the next element off a comma-separated list (RFC 9110 §5.6.1): trimmed, empty ones
 /// skipped; nullopt at the end. Quoted strings are not understood: no list here has them.

@@ -3,6 +3,7 @@
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/http_chars.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cstring>
@@ -37,6 +38,10 @@ bool is_look_alike(std::string_view name) noexcept {
         {"contentlength", "content-length"},
         {"host", "host"},
     }};
+    const char first = name.empty() ? 'x' : chars::to_lower(name.front());
+    if (first >= 'a' && first <= 'z' && first != 't' && first != 'c' && first != 'h') {
+        return false;
+    }
     std::array<char, 24> folded{};
     std::size_t size = 0;
     for (const char c : name) {
@@ -57,7 +62,8 @@ bool is_look_alike(std::string_view name) noexcept {
     return false;
 }
 
-/// Reads the field lines of a head. The error text is the same for both directions.
+/// Reads the field lines of a head. The error text is the same for both directions. That values
+/// have no control characters was seen by HeadScanner.
 std::optional<std::string> read_fields(std::string_view lines, Fields& out) {
     out.reserve(lines.size(), 16);
     while (!lines.empty()) {
@@ -77,12 +83,7 @@ std::optional<std::string> read_fields(std::string_view lines, Fields& out) {
         if (is_look_alike(name)) {
             return "a header name looks like that of a framing field but is not the same";
         }
-        const auto value = chars::trim(line.substr(colon + 1));
-        if (!chars::all_of(value, chars::field_value)) {
-            return "the value of header " + std::string(name) +
-                   " has a control character (RFC 9110 section 5.5)";
-        }
-        out.add(name, value);
+        out.add(name, chars::trim(line.substr(colon + 1)));
     }
     return std::nullopt;
 }
@@ -377,76 +378,81 @@ void HeadScanner::restart() noexcept {
     verdict_.reset();
 }
 
-HeadScan HeadScanner::refuse(std::string reason) {
+void HeadScanner::refuse(std::string reason) {
     verdict_ = HeadScan{HeadScan::State::refused, 0,
                         of_ == HeadOf::request ? bad(std::move(reason))
                                                : malformed("the answer's head: " + reason)};
-    return *verdict_;
 }
 
-HeadScan HeadScanner::too_large(std::string what) {
+void HeadScanner::too_large(std::string what) {
     auto error = of_ == HeadOf::response ? malformed("the answer's head: " + what)
                  : lines_ == 0           ? http::refuse(HttpStatus::uri_too_long, std::move(what))
                                : Error(Errc::head_too_large, Blame::client, std::move(what));
     verdict_ = HeadScan{HeadScan::State::refused, 0, std::move(error)};
-    return *verdict_;
 }
 
-std::optional<HeadScan> HeadScanner::end_line(std::string_view line, std::size_t end) {
-    if (line.empty() && lines_ == 0) {
-        if (skipped_empty_line_ || of_ == HeadOf::response) {
-            return refuse("it begins with empty lines");
-        }
+void HeadScanner::end_line(bool empty) {
+    if (empty && lines_ > 0) {
+        verdict_ = HeadScan{HeadScan::State::complete, at_, std::nullopt};
+    } else if (empty && (skipped_empty_line_ || of_ == HeadOf::response)) {
+        refuse("it begins with empty lines");
+    } else if (empty) {
         skipped_empty_line_ = true;
-        return std::nullopt;
+    } else if (++lines_ > fields_max_ + 1) {
+        too_large("more than " + std::to_string(fields_max_) + " header fields");
     }
-    if (line.empty()) {
-        verdict_ = HeadScan{HeadScan::State::complete, end, std::nullopt};
-        return verdict_;
-    }
-    ++lines_;
-    if (lines_ > fields_max_ + 1) {
-        return too_large("more than " + std::to_string(fields_max_) + " header fields");
-    }
-    return std::nullopt;
 }
 
 HeadScan HeadScanner::scan(std::string_view bytes) {
-    if (verdict_) {
-        return *verdict_;
-    }
-    for (; at_ < bytes.size(); ++at_) {
-        const auto c = static_cast<unsigned char>(bytes[at_]);
-        if (at_ >= bytes_max_) {
-            return too_large("longer than " + std::to_string(bytes_max_) + " bytes");
+    while (!verdict_ && at_ < bytes.size()) {
+        // A CR is looked at together with the byte behind it: whatever comes there must be LF.
+        const auto end = std::min({bytes.size(), bytes_max_, line_begin_ + line_max_ + 2});
+        const bool after_return = at_ > line_begin_ && bytes[at_ - 1] == '\r';
+        if (!after_return && at_ > line_begin_ && at_ < end) {
+            const auto* stop = bytes.data() + end;
+            const auto* from = bytes.data() + at_;
+            const auto* to = std::find_if(from, stop, [](char c) {
+                return !chars::field_value[static_cast<unsigned char>(c)];
+            });
+            at_ += static_cast<std::size_t>(to - from);
         }
-        if (at_ - line_begin_ >= line_max_ + 2) {
-            return too_large("a line is longer than " + std::to_string(line_max_) + " bytes");
-        }
-        if (c == '\n') {
-            if (at_ == line_begin_ || bytes[at_ - 1] != '\r') {
-                return refuse("a line ends without a carriage return (RFC 9112 section 2.2)");
-            }
-            const auto line = bytes.substr(line_begin_, at_ - 1 - line_begin_);
-            if (auto end = end_line(line, at_ + 1)) {
-                return *std::move(end);
-            }
-            line_begin_ = at_ + 1;
-            continue;
-        }
-        if (at_ > line_begin_ && bytes[at_ - 1] == '\r') {
-            return refuse("a carriage return stands alone (RFC 9112 section 2.2)");
-        }
-        if (at_ == line_begin_ && (c == ' ' || c == '\t')) {
-            return refuse(
-                "a line begins with a space; folded lines are not accepted "
-                "(RFC 9112 section 5.2)");
-        }
-        if (c != '\r' && !chars::field_value[c]) {
-            return refuse("it has a control character");
+        if (at_ < bytes.size()) {
+            scan_byte(bytes);
         }
     }
-    return {};
+    return verdict_.value_or(HeadScan{});
+}
+
+/// The first byte of a line, the end of one, or a byte that must not be there.
+void HeadScanner::scan_byte(std::string_view bytes) {
+    const auto c = static_cast<unsigned char>(bytes[at_]);
+    const bool after_return = at_ > line_begin_ && bytes[at_ - 1] == '\r';
+    if (at_ >= bytes_max_) {
+        return too_large("longer than " + std::to_string(bytes_max_) + " bytes");
+    }
+    if (at_ - line_begin_ >= line_max_ + 2) {
+        return too_large("a line is longer than " + std::to_string(line_max_) + " bytes");
+    }
+    if (c == '\n') {
+        if (!after_return) {
+            return refuse("a line ends without a carriage return (RFC 9112 section 2.2)");
+        }
+        ++at_;
+        end_line(at_ - line_begin_ == 2);
+        line_begin_ = at_;
+        return;
+    }
+    if (after_return) {
+        return refuse("a carriage return stands alone (RFC 9112 section 2.2)");
+    }
+    if (at_ == line_begin_ && (c == ' ' || c == '\t')) {
+        return refuse(
+            "a line begins with a space; folded lines are not accepted (RFC 9112 section 5.2)");
+    }
+    if (c != '\r' && !chars::field_value[c]) {
+        return refuse("it has a control character");
+    }
+    ++at_;
 }
 
 HeadScan scan_head(std::string_view bytes, const Limits& limits, HeadOf of) {

@@ -54,9 +54,10 @@ public:
     void restart() noexcept;
 
 private:
-    [[nodiscard]] HeadScan refuse(std::string reason);
-    [[nodiscard]] HeadScan too_large(std::string what);
-    [[nodiscard]] std::optional<HeadScan> end_line(std::string_view line, std::size_t end);
+    void scan_byte(std::string_view bytes);
+    void end_line(bool empty);
+    void refuse(std::string reason);
+    void too_large(std::string what);
 
     std::size_t bytes_max_, line_max_, fields_max_;
     HeadOf of_;

@@ -74,6 +74,15 @@ Verdict ModelField::feed(std::string_view bytes) {
                 break;
             }
         }
+        if (at_ == At::integer && wanted_ != Wanted::model) {  // prompts can be arrays of tokens
+            while (i < bytes.size() && is_digit(static_cast<unsigned char>(bytes[i]))) {
+                ++i;
+                ++offset_;
+            }
+            if (i == bytes.size()) {
+                break;
+            }
+        }
         if (step(static_cast<unsigned char>(bytes[i]))) {
             ++i;
             ++offset_;

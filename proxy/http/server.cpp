@@ -82,7 +82,8 @@ void Server::drain() {
 asio::awaitable<void> Server::stop(TimePoint deadline) {
     impl_->context->pool.clear();
     impl_->tasks.cancel_all();
-    if (!co_await impl_->tasks.join(deadline)) {
+    const bool ended = co_await impl_->tasks.join(deadline);
+    if (!ended) {
         spdlog::warn("{} connections did not end in time", impl_->context->sessions);
     }
 }

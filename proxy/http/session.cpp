@@ -56,7 +56,8 @@ public:
     asio::awaitable<void> run() {
         while (client_.is_open() && !context_->draining) {
             config_ = context_->fleet.config();
-            if (!co_await next_request_begins()) {
+            const bool begins = co_await next_request_begins();
+            if (!begins) {
                 break;
             }
             auto head = co_await read_head();
@@ -66,7 +67,8 @@ public:
                 }
                 break;
             }
-            if (!co_await serve(*head)) {
+            const bool go_on = co_await serve(*head);
+            if (!go_on) {
                 break;
             }
         }
@@ -122,7 +124,9 @@ private:
         const Answer answer = answer_of(error, nullptr);
         spdlog::info("request refused client={} status={} reason=\"{}\"", peer_, answer.status,
                      log::clean(error.detail));
-        if (co_await write_answer(client_, answer, nullptr, false, config_->limits.write_timeout)) {
+        const bool sent =
+            co_await write_answer(client_, answer, nullptr, false, config_->limits.write_timeout);
+        if (sent) {
             co_await linger_and_close(client_);
         }
     }

@@ -117,6 +117,20 @@ Result<void> check_decoded(const std::vector<Segment>& segments) {
     return {};
 }
 
+/// True for a path without query that is clean and its own normal form: nearly every request.
+bool is_plain(std::string_view target) noexcept {
+    char before = 'x';
+    for (const char c : target) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x21 || byte >= 0x7f || c == '%' || c == '?' || c == '\\' ||
+            (before == '/' && (c == '/' || c == '.'))) {
+            return false;
+        }
+        before = c;
+    }
+    return target.starts_with('/');
+}
+
 std::string normal_of(std::string_view decoded) {
     std::string out;
     for (const char c : decoded) {
@@ -148,6 +162,10 @@ std::string UpstreamTarget::request_target() const {
 
 Result<Target> parse_target(std::string_view target) {
     Target out;
+    if (is_plain(target)) {
+        out.path = out.normal = target;
+        return out;
+    }
     if (target == "*") {
         out.path = out.normal = "*";
         return out;
