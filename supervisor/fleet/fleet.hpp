@@ -65,7 +65,8 @@ public:
     /// Waits until the model is ready (starting it, and stopping others, as the groups say) and
     /// leases it. Errors: model_not_found, concurrency_limit, overloaded, start_failed (with exit
     /// status and last output lines), start_timeout, unloaded, shutting_down, timed_out, cancelled.
-    /// Cancelling it (terminal, partial or total) leaves the queue; a load under way goes on.
+    /// Cancelling it (whichever kind the caller's cancellation state lets through) leaves the
+    /// queue; a load under way goes on. A lease that is granted at that moment goes back.
     [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(ModelId model, TimePoint deadline);
 
     /// Stops the model after its requests in flight have ended; requests that wait for it get

@@ -24,7 +24,7 @@ namespace {
 struct Task {
     std::string name;
     asio::cancellation_signal signal;
-    bool cancelled_early = false;  // before its first piece ran: it never begins
+    bool cancelled = false;
 };
 
 void log_escaped(const std::string& name, const std::exception_ptr& escaped) {
@@ -73,6 +73,11 @@ void TaskGroup::spawn(std::string name, asio::awaitable<void> task) {
         if (escaped) {
             log_escaped(ended->name, escaped);
         }
+        if (ended->cancelled) {
+            // Outside the loop, emit() only posts the cancellation, with a plain pointer into the
+            // signal [measured, ASan, Boost 1.81]: the signal must outlive what was posted before.
+            asio::post(state->executor, [ended] {});
+        }
         if (state->tasks.empty()) {
             state->ended.notify_all();
         }
@@ -81,7 +86,7 @@ void TaskGroup::spawn(std::string name, asio::awaitable<void> task) {
     // caller may be in the middle of a state change, so the start is posted.
     asio::post(state_->executor, [state = state_, entry, task = std::move(task),
                                   on_end = std::move(on_end)]() mutable {
-        if (entry->cancelled_early) {
+        if (entry->cancelled) {
             on_end(nullptr);
             return;
         }
@@ -94,7 +99,7 @@ void TaskGroup::cancel_all() {
     // A task may end, and leave the list, while its signal is being emitted: hold them all.
     const std::vector<std::shared_ptr<Task>> running(state_->tasks.begin(), state_->tasks.end());
     for (const std::shared_ptr<Task>& task : running) {
-        task->cancelled_early = true;
+        task->cancelled = true;
         task->signal.emit(asio::cancellation_type::terminal);
     }
 }
