@@ -3,10 +3,7 @@
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/http_chars.hpp"
 
-#include <algorithm>
-#include <arpa/inet.h>
 #include <array>
-#include <cstring>
 #include <utility>
 
 namespace corral::http {
@@ -366,99 +363,6 @@ Result<void> frame_response(const ResponseContext& context, ResponseHead& out) {
 
 }  // namespace
 
-HeadScanner::HeadScanner(const Limits& limits, HeadOf of) noexcept
-    : bytes_max_(limits.head_bytes_max),
-      line_max_(limits.head_line_bytes_max),
-      fields_max_(limits.head_fields_max),
-      of_(of) {}
-
-void HeadScanner::restart() noexcept {
-    at_ = line_begin_ = lines_ = 0;
-    skipped_empty_line_ = false;
-    verdict_.reset();
-}
-
-void HeadScanner::refuse(std::string reason) {
-    verdict_ = HeadScan{HeadScan::State::refused, 0,
-                        of_ == HeadOf::request ? bad(std::move(reason))
-                                               : malformed("the answer's head: " + reason)};
-}
-
-void HeadScanner::too_large(std::string what) {
-    auto error = of_ == HeadOf::response ? malformed("the answer's head: " + what)
-                 : lines_ == 0           ? http::refuse(HttpStatus::uri_too_long, std::move(what))
-                               : Error(Errc::head_too_large, Blame::client, std::move(what));
-    verdict_ = HeadScan{HeadScan::State::refused, 0, std::move(error)};
-}
-
-void HeadScanner::end_line(bool empty) {
-    if (empty && lines_ > 0) {
-        verdict_ = HeadScan{HeadScan::State::complete, at_, std::nullopt};
-    } else if (empty && (skipped_empty_line_ || of_ == HeadOf::response)) {
-        refuse("it begins with empty lines");
-    } else if (empty) {
-        skipped_empty_line_ = true;
-    } else if (++lines_ > fields_max_ + 1) {
-        too_large("more than " + std::to_string(fields_max_) + " header fields");
-    }
-}
-
-HeadScan HeadScanner::scan(std::string_view bytes) {
-    while (!verdict_ && at_ < bytes.size()) {
-        // A CR is looked at together with the byte behind it: whatever comes there must be LF.
-        const auto end = std::min({bytes.size(), bytes_max_, line_begin_ + line_max_ + 2});
-        const bool after_return = at_ > line_begin_ && bytes[at_ - 1] == '\r';
-        if (!after_return && at_ > line_begin_ && at_ < end) {
-            const auto* stop = bytes.data() + end;
-            const auto* from = bytes.data() + at_;
-            const auto* to = std::find_if(from, stop, [](char c) {
-                return !chars::field_value[static_cast<unsigned char>(c)];
-            });
-            at_ += static_cast<std::size_t>(to - from);
-        }
-        if (at_ < bytes.size()) {
-            scan_byte(bytes);
-        }
-    }
-    return verdict_.value_or(HeadScan{});
-}
-
-/// The first byte of a line, the end of one, or a byte that must not be there.
-void HeadScanner::scan_byte(std::string_view bytes) {
-    const auto c = static_cast<unsigned char>(bytes[at_]);
-    const bool after_return = at_ > line_begin_ && bytes[at_ - 1] == '\r';
-    if (at_ >= bytes_max_) {
-        return too_large("longer than " + std::to_string(bytes_max_) + " bytes");
-    }
-    if (at_ - line_begin_ >= line_max_ + 2) {
-        return too_large("a line is longer than " + std::to_string(line_max_) + " bytes");
-    }
-    if (c == '\n') {
-        if (!after_return) {
-            return refuse("a line ends without a carriage return (RFC 9112 section 2.2)");
-        }
-        ++at_;
-        end_line(at_ - line_begin_ == 2);
-        line_begin_ = at_;
-        return;
-    }
-    if (after_return) {
-        return refuse("a carriage return stands alone (RFC 9112 section 2.2)");
-    }
-    if (at_ == line_begin_ && (c == ' ' || c == '\t')) {
-        return refuse(
-            "a line begins with a space; folded lines are not accepted (RFC 9112 section 5.2)");
-    }
-    if (c != '\r' && !chars::field_value[c]) {
-        return refuse("it has a control character");
-    }
-    ++at_;
-}
-
-HeadScan scan_head(std::string_view bytes, const Limits& limits, HeadOf of) {
-    return HeadScanner(limits, of).scan(bytes);
-}
-
 Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits) {
     auto scan = scan_head(head, limits);
     if (scan.error) {
@@ -514,35 +418,6 @@ Result<ResponseHead> parse_response_head(std::string_view head, const ResponseCo
         return malformed("the answer switches protocols without having been asked to");
     }
     return out;
-}
-
-bool is_valid_host(std::string_view host) noexcept {
-    std::string_view port;
-    if (host.starts_with('[')) {
-        const auto end = host.find(']');
-        std::array<char, INET6_ADDRSTRLEN + 1> literal{};
-        if (end == std::string_view::npos || end - 1 >= literal.size()) {
-            return false;
-        }
-        std::memcpy(literal.data(), host.data() + 1, end - 1);
-        in6_addr ignored{};
-        if (::inet_pton(AF_INET6, literal.data(), &ignored) != 1) {
-            return false;
-        }
-        port = host.substr(end + 1);
-    } else {
-        const auto colon = host.find(':');
-        const auto name = host.substr(0, colon);
-        if (name.empty() || name.size() > 255 || !chars::all_of(name, chars::host_name)) {
-            return false;
-        }
-        port = colon == std::string_view::npos ? std::string_view{} : host.substr(colon);
-    }
-    if (port.empty() || port == ":") {
-        return true;
-    }
-    const auto number = port.front() == ':' ? chars::decimal(port.substr(1)) : std::nullopt;
-    return number && port.size() <= 6 && *number <= 65535;
 }
 
 }  // namespace corral::http
