@@ -103,20 +103,18 @@ Result<Value> MacroScope::expand(Value value, MacroBudget& budget) const {
             break;
         }
         below = next->rank;
-        if (use.begin == 0 && use.end == text->size()) {
-            value = Value(next->value);
-            continue;
-        }
         const std::string name(use.name);
+        const bool whole = use.begin == 0 && use.end == text->size();
         const std::string with = to_text(next->value);
-        const auto bytes = text->size() + count_uses(*text, name) * with.size();
+        const auto bytes =
+            whole ? with.size() : text->size() + count_uses(*text, name) * with.size();
         if (bytes > expanded_bytes_max || !budget.spend(bytes)) {
             return Error(Errc::invalid_config, Blame::internal,
                          "macro '" + name +
-                             "' makes it too large: more than 1 MiB in one value, "
-                             "or 64 MiB in the whole file");
+                             "' makes it too large: more than 1 MiB in one value, or 64 MiB in "
+                             "the whole file");
         }
-        value = replace_macro(*text, name, with);
+        value = whole ? next->value : Value(replace_macro(*text, name, with));
     }
     return value;
 }

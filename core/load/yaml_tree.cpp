@@ -75,7 +75,7 @@ public:
             throw Stop{from(mark), "anchor value contains itself",
                        "an alias (*name) cannot stand inside the node that its anchor names"};
         }
-        spend(at->second->weight, from(mark));
+        spend(at->second->weight, at->second->bytes, from(mark));
         add(*at->second);
     }
 
@@ -85,6 +85,8 @@ public:
         node.tag = tag_of(tag);
         node.text = value;
         reveal_environment(node);
+        node.bytes = node.text.size();
+        spend(0, node.bytes, node.mark);
         last_quote_ = static_cast<std::size_t>(std::max(mark.pos, 0));
         name(anchor, &node);
         add(node);
@@ -112,8 +114,15 @@ private:
         YAML::anchor_t anchor;
     };
 
-    void spend(std::size_t nodes, Mark mark) {
+    void spend(std::size_t nodes, std::size_t bytes, Mark mark) {
         spent_ += nodes;
+        spent_bytes_ += bytes;
+        if (spent_bytes_ > limits_.expanded_bytes_max) {
+            throw Stop{mark,
+                       "too large: more than " + std::to_string(limits_.expanded_bytes_max) +
+                           " bytes of text, each use of an alias counted",
+                       ""};
+        }
         if (spent_ > limits_.nodes_max) {
             throw Stop{mark,
                        "too many nodes: more than " + std::to_string(limits_.nodes_max) +
@@ -123,7 +132,7 @@ private:
     }
 
     Node& make(Node::Kind kind, Mark mark) {
-        spend(1, mark);
+        spend(1, 0, mark);
         if (open_.size() >= limits_.depth_max) {
             too_deep(mark);
         }
@@ -169,6 +178,7 @@ private:
         }
         Open& parent = open_.back();
         parent.node->weight += node.weight;
+        parent.node->bytes += node.bytes;
         parent.node->height = std::max(parent.node->height, node.height + 1);
         if (parent.node->is_sequence()) {
             parent.node->items.push_back(&node);
@@ -200,8 +210,8 @@ private:
             }
             if (node.text.size() + text.size() > limits_.text_bytes_max) {
                 throw Stop{node.mark,
-                           "too large: environment variables make it longer than the "
-                           "limit of a whole file",
+                           "too large: an environment variable makes it longer than a "
+                           "whole file may be",
                            ""};
             }
             node.text.replace(macro->begin, macro->end - macro->begin, text);
@@ -255,10 +265,11 @@ private:
                                   "map merge requires map or sequence of maps as the value");
                     continue;
                 }
-                spend(source->entries.size(), entry.key->mark);
+                spend(source->entries.size(), source->bytes, entry.key->mark);
                 for (const Entry& inherited : source->entries) {
                     if (seen.emplace(inherited.key->text, inherited.key).second) {
                         map.weight += inherited.key->weight + inherited.value->weight;
+                        map.bytes += inherited.key->bytes + inherited.value->bytes;
                         merged.push_back(inherited);
                     }
                 }
@@ -274,6 +285,7 @@ private:
     std::vector<Open> open_;
     std::unordered_map<YAML::anchor_t, const Node*> anchors_;
     std::size_t spent_ = 0;
+    std::size_t spent_bytes_ = 0;
     std::size_t last_quote_ = std::string::npos;
 };
 

@@ -38,6 +38,7 @@ struct Node {
     std::vector<const Node*> items;  ///< of a sequence
     std::vector<Entry> entries;      ///< of a map; keys are scalars or null, each text once
     std::size_t weight = 1;          ///< nodes below and itself, each use of an alias counted
+    std::size_t bytes = 0;           ///< of the texts below and of its own, counted likewise
     std::uint32_t height = 1;        ///< levels, itself included
 
     [[nodiscard]] bool is_map() const noexcept { return kind == Kind::map; }
@@ -57,6 +58,7 @@ struct Tree {
 struct TreeLimits {
     std::size_t text_bytes_max = 16U << 20U;
     std::size_t nodes_max = 1'000'000;
+    std::size_t expanded_bytes_max = 64U << 20U;  ///< of texts, each use of an alias counted
     std::uint32_t depth_max = 64;
 };
 

@@ -249,6 +249,20 @@ TEST_CASE("secrets never reach a diagnostic") {
     CHECK(all_of(loaded).find("canary") == std::string::npos);
 }
 
+TEST_CASE("texts cannot be multiplied without bound") {
+    // Guards: aliases and macros of a long text, as many as one likes, do not fill the memory.
+    const std::string text(1'000'000, 'x');
+    std::string aliases = "x: &x {cmd: '${PORT}', description: " + text + "}\nmodels:\n";
+    std::string macros = "macros: {a: " + text + "}\nmodels:\n";
+    for (int i = 0; i < 200; ++i) {
+        const std::string name = "  m" + std::to_string(i);
+        aliases += name + ": *x\n";
+        macros += name + ": {cmd: '${PORT}', description: '${a}'}\n";
+    }
+    CHECK(error_with(load(aliases), "too large") != nullptr);
+    CHECK(error_with(load(macros), "too large") != nullptr);
+}
+
 TEST_CASE("the number of diagnostics is bounded") {
     // Guards: a file of mistakes cannot fill the memory or the journal.
     std::string yaml;
