@@ -2,6 +2,7 @@
 
 #include "app/config_source.hpp"
 #include "app/notify.hpp"
+#include "app/signals.hpp"
 #include "app/welcome.hpp"
 #include "core/log.hpp"
 #include "proxy/http/server.hpp"
@@ -14,14 +15,13 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <csignal>
 #include <cstdio>
-#include <optional>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 namespace corral {
@@ -32,8 +32,6 @@ constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view default_address = "127.0.0.1:8091";
 /// After the drain: sessions that are cut, and the last descendants, get this long to vanish.
 constexpr Duration last_act{5'000};
-/// `pkill corral` reaches the guard, which forwards it, and the server: still one signal.
-constexpr Duration one_signal{200};
 
 /// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
 class App {
@@ -45,7 +43,7 @@ public:
           fleet_(loop_.get_executor(), *launcher_, *prober_, std::move(config)),
           server_(loop_.get_executor(), fleet_),
           tasks_(loop_.get_executor()),
-          signals_(loop_.get_executor(), SIGTERM, SIGINT, SIGHUP),
+          signals_(loop_.get_executor(), {SIGTERM, SIGINT, SIGHUP}),
           guard_(loop_.get_executor()) {
         if (guard_fd >= 0) {
             guard_.assign(guard_fd);
@@ -94,21 +92,24 @@ private:
     }
 
     asio::awaitable<void> watch_signals() {
-        std::optional<TimePoint> stopping;
+        EndRequests end(guard_.is_open() ? getppid() : 0);
         while (true) {
-            const auto [ec, signal] = co_await signals_.async_wait(as_values);
-            if (ec) {
+            const auto event = co_await signals_.next();
+            if (!event) {
                 co_return;
             }
-            if (signal == SIGHUP) {
+            if (event->number == SIGHUP) {
                 reload();
-            } else if (!stopping) {
-                stopping = Clock::now();
-                spdlog::info("{}: finishing the requests in flight; once more ends them",
-                             signal == SIGINT ? "SIGINT" : "SIGTERM");
-                tasks_.spawn("shutdown", shut_down(fleet_.config()->limits.shutdown_grace));
-            } else if (Clock::now() - *stopping > one_signal) {
+                continue;
+            }
+            const int asked = end.count(*event);
+            if (asked > 1) {
                 end_now("second signal: ending at once");
+            } else if (!stopping_) {
+                stopping_ = true;
+                spdlog::info("{}: finishing the requests in flight; once more ends them",
+                             event->number == SIGINT ? "SIGINT" : "SIGTERM");
+                tasks_.spawn("shutdown", shut_down(fleet_.config()->limits.shutdown_grace));
             }
         }
     }
@@ -185,8 +186,9 @@ private:
     Fleet fleet_;
     http::Server server_;
     TaskGroup tasks_;
-    asio::signal_set signals_;
+    SignalSource signals_;
     asio::posix::stream_descriptor guard_;
+    bool stopping_ = false;
     int status_ = 0;
 };
 

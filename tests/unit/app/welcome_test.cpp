@@ -27,7 +27,7 @@ TEST_CASE("the curl line survives a shell and names a model that can chat") {
     const auto at = text.find("curl ");
     REQUIRE(at != std::string::npos);
     const auto words = corral::split_command_line(text.substr(at));
-    REQUIRE(words);
+    REQUIRE(words.has_value());
     CHECK(words->at(1) == "http://127.0.0.1:8091/v1/chat/completions");
     CHECK(nlohmann::json::parse(words->back()).at("model") == "it's \"odd\"");
 }
