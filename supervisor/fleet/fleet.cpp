@@ -73,7 +73,9 @@ asio::awaitable<void> unload_every(std::shared_ptr<Yard> yard) {
         yard->post(Unload{model});
     }
     for (std::size_t i = 0; i < models.size(); ++i) {
-        const bool ended = co_await wait_until_ended(yard, models[i], generations[i]);
+        const ModelId model = models[i];
+        const Generation generation = generations[i];
+        const bool ended = co_await wait_until_ended(yard, model, generation);
         if (!ended) {
             co_return;
         }

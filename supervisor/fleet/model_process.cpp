@@ -85,6 +85,10 @@ const std::shared_ptr<const Endpoint>& ModelProcess::endpoint() const noexcept {
     return endpoint_;
 }
 
+Duration ModelProcess::grace() const noexcept {
+    return model_ != nullptr ? Duration(model_->unload_timeout) : Duration::zero();
+}
+
 Duration ModelProcess::since(TimePoint then) const {
     return std::chrono::duration_cast<Duration>(Clock::now() - then);
 }

@@ -55,6 +55,8 @@ public:
     [[nodiscard]] std::uint16_t port() const noexcept;
     /// Of the current or last run; null when there was none.
     [[nodiscard]] const std::shared_ptr<const Endpoint>& endpoint() const noexcept;
+    /// The unload timeout of the config it was started with.
+    [[nodiscard]] Duration grace() const noexcept;
     /// Why the last start or run ended badly; empty when it did not.
     [[nodiscard]] const std::string& last_failure() const noexcept { return last_failure_; }
 

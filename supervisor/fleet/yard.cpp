@@ -170,9 +170,10 @@ ModelProcess& Yard::process_of(const ModelId& model) {
     return *process;
 }
 
-Duration Yard::grace_of(const ModelId& model) const {
+/// A model that left the config keeps the grace that it was started with.
+Duration Yard::grace_of(const ModelId& model) {
     const ModelConfig* config = config_->find_id(model);
-    return config != nullptr ? config->unload_timeout : std::chrono::seconds(10);
+    return config != nullptr ? config->unload_timeout : process_of(model).grace();
 }
 
 void Yard::forget_departed() {

@@ -77,7 +77,7 @@ private:
     void on_news(const ProcessNews& news);
     void forget_departed();
     ModelProcess& process_of(const ModelId& model);
-    [[nodiscard]] Duration grace_of(const ModelId& model) const;
+    [[nodiscard]] Duration grace_of(const ModelId& model);
 
     boost::asio::any_io_executor executor_;
     Launcher& launcher_;
