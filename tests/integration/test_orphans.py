@@ -74,9 +74,10 @@ def test_a_model_that_dies_by_itself_leaves_nothing(yard, script):
     """What a dead model forked holds memory and ports: it is ended, too."""
     engine = yard.engine("a", die_on_request=True, exit_code=4, **{script: True})
     corral = yard.serve()
+    assert corral.post("/models/load", {"model": "a"}).status == 200
+    poll_until(lambda: len(engine.pids) == 2, what="the grandchild to be there")
     assert corral.chat("a").status == 502
     poll_until(lambda: not any(map(is_alive, engine.pids)), 15, "the grandchild to be gone")
-    assert len(engine.pids) == 2
 
 
 @pytest.mark.parametrize("victim", ["server_pid", "guard_pid"])
