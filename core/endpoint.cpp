@@ -27,6 +27,32 @@ Result<std::uint16_t> parse_port(std::string_view url, std::string_view text) {
     return static_cast<std::uint16_t>(value);
 }
 
+/// Takes `host[:port]` or `[v6][:port]` apart; returns why it cannot, or nothing.
+std::string_view split_authority(std::string_view authority, std::string& host,
+                                 std::string_view& port) {
+    if (!authority.starts_with('[')) {
+        const auto colon = authority.find(':');
+        host = authority.substr(0, colon);
+        if (colon != std::string_view::npos) {
+            port = authority.substr(colon + 1);
+        }
+        return {};
+    }
+    const auto close = authority.find(']');
+    if (close == std::string_view::npos) {
+        return "the \"]\" of the IPv6 address is missing";
+    }
+    host = authority.substr(1, close - 1);
+    port = authority.substr(close + 1);
+    if (!port.empty() && !port.starts_with(':')) {
+        return "only a port may follow the \"]\"";
+    }
+    if (!port.empty()) {
+        port.remove_prefix(1);
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string Endpoint::authority() const {
@@ -77,25 +103,8 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
         return bad(url, "user names and passwords do not belong into it");
     }
     std::string_view port;
-    if (authority.starts_with('[')) {
-        const auto close = authority.find(']');
-        if (close == std::string_view::npos) {
-            return bad(url, "the \"]\" of the IPv6 address is missing");
-        }
-        out.host = authority.substr(1, close - 1);
-        port = authority.substr(close + 1);
-        if (!port.empty() && !port.starts_with(':')) {
-            return bad(url, "only a port may follow the \"]\"");
-        }
-        if (!port.empty()) {
-            port.remove_prefix(1);
-        }
-    } else {
-        const auto colon = authority.find(':');
-        out.host = authority.substr(0, colon);
-        if (colon != std::string_view::npos) {
-            port = authority.substr(colon + 1);
-        }
+    if (const auto why = split_authority(authority, out.host, port); !why.empty()) {
+        return bad(url, why);
     }
     if (out.host.empty()) {
         return bad(url, "the host is missing");
