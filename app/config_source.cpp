@@ -36,7 +36,9 @@ Result<std::shared_ptr<const Config>> scan_instead() {
     DiscoverOptions look;
     look.directories = default_model_directories(environment);
     WriteOptions write;
-    write.engine = environment("CORRAL_LLAMA_SERVER").value_or(write.engine);
+    if (const auto engine = environment("CORRAL_LLAMA_SERVER"); engine && !engine->empty()) {
+        write.engine = *engine;
+    }
     write.gpus = probe_gpus();
     const auto written = write_config(discover(look), write);
     if (!written) {
