@@ -321,7 +321,8 @@ Result<void> read_status_line(std::string_view line, ResponseHead& out) {
     }
     out.minor_version = *minor == 0 ? 0 : 1;
     const auto code = line.size() >= 12 ? line.substr(9, 3) : std::string_view{};
-    const bool spaced = line.size() > 8 && line[8] == ' ' && (line.size() == 12 || line[12] == ' ');
+    const bool spaced =
+        line.size() >= 12 && line[8] == ' ' && (line.size() == 12 || line[12] == ' ');
     if (code.empty() || !spaced || !chars::all_of(code, chars::digit)) {
         return malformed("the answer's status line is malformed (RFC 9112 section 4)");
     }
