@@ -70,6 +70,7 @@ needs_of_ci() {
     need clang-format-16 clang-format-16
     need clang-tidy-16 clang-tidy-16
     need_package libclang-rt-16-dev # sanitizers and libFuzzer of clang
+    need_package llvm-16            # the symbolizer of their reports
     need shellcheck shellcheck
     need systemd-analyze systemd
 }
