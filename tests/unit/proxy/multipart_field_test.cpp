@@ -189,7 +189,7 @@ TEST_CASE("the model of an urlencoded form is found, wherever it is cut") {
         CHECK(whole.accepted);
         CHECK(whole.model == name);
         CHECK(whole.has_model == !name.empty());
-        for (const std::size_t piece : {1, 2, 3, 7}) {
+        for (const std::size_t piece : {1U, 2U, 3U, 7U}) {
             CHECK(urlencoded(text, piece) == whole);
         }
     }
