@@ -170,6 +170,8 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
         model.ttl = config.ttl;
     }
     claims_.clear();
+    running_.clear();
+    running_seats_.clear();
     std::erase_if(models_, [](const auto& entry) {
         return !entry.second.configured && !entry.second.active;
     });
@@ -236,6 +238,10 @@ void Scheduler::serve_waiting(TimePoint now) {
             queue.push_back(model);
         }
     }
+    if (queue.empty()) {
+        return;
+    }
+    note_running();
     std::sort(queue.begin(), queue.end(), [](const Model* a, const Model* b) {
         return a->waiting.begin()->first < b->waiting.begin()->first;
     });
@@ -355,6 +361,8 @@ void Scheduler::start(Model& model) {
     model.state = ProcessState::starting;
     model.generation = ++last_generation_;
     model.rules = rules_;
+    running_.push_back(&model);
+    running_seats_.push_back(model.seat);
     out_.emplace_back(Start{model.id, model.generation});
 }
 
@@ -375,18 +383,24 @@ Scheduler::Model* Scheduler::find(const ModelId& id) {
     return found != models_.end() ? &found->second : nullptr;
 }
 
-std::vector<Scheduler::Model*> Scheduler::victims(const Model& target) const {
-    std::vector<Model*> running;
-    std::vector<Seat> seats;
+/// Once a pass: a stop leaves a model here until it has ended, a start adds it.
+void Scheduler::note_running() {
+    running_.clear();
+    running_seats_.clear();
     for (Model* model : active_) {
-        if (model != &target && !is_at_rest(model->state)) {
-            running.push_back(model);
-            seats.push_back(model->seat);
+        if (!is_at_rest(model->state)) {
+            running_.push_back(model);
+            running_seats_.push_back(model->seat);
         }
     }
+}
+
+std::vector<Scheduler::Model*> Scheduler::victims(const Model& target) const {
     std::vector<Model*> out;
-    for (const std::size_t position : router_.evictions(target.seat, seats)) {
-        out.push_back(running[position]);
+    for (const std::size_t position : router_.evictions(target.seat, running_seats_)) {
+        if (running_[position] != &target) {
+            out.push_back(running_[position]);
+        }
     }
     return out;
 }

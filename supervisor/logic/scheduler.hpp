@@ -90,6 +90,7 @@ private:
     void serve_waiting(TimePoint now);
     void serve(Model& model, TimePoint now);
     bool advance(Model& model);
+    void note_running();
     void expire_idle(TimePoint now);
     void arm_wake();
     void forget_resting();
@@ -115,6 +116,8 @@ private:
     std::vector<Model*> active_;  // running or waited for; everything else costs nothing
     std::unordered_map<Ticket, Model*> waiting_;
     std::vector<const Model*> claims_;  // of the last pass: who holds others back, in turn
+    std::vector<Model*> running_;       // of the last pass: all processes, victims included
+    std::vector<Seat> running_seats_;   // theirs, in the same order
     Ticket last_ticket_ = 0;
     Generation last_generation_ = 0;
     std::optional<TimePoint> close_by_;  // closing since Close
