@@ -169,7 +169,7 @@ private:
         }
         head += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
         return connection_.send_all(request_.method == "HEAD" ? head : head + std::string(body)) &&
-               request_.keep_alive;
+               request_.keep_alive && !options_.close_after;
     }
 
     bool stream(const std::string& path) {

@@ -28,6 +28,7 @@ Targets targets_of(Options& o) {
                {"echo", &o.echo},
                {"no-content-length", &o.no_content_length},
                {"early-400", &o.early_400},
+               {"close-after", &o.close_after},
                {"cut-mid-chunk", &o.cut_mid_chunk},
                {"huge-header", &o.huge_header},
                {"garbage", &o.garbage},

@@ -46,6 +46,7 @@ struct Options {
     int status = 200;                ///< --status of inference answers
     bool echo = false;               ///< --echo: inference answers are the request as JSON
     bool no_content_length = false;  ///< --no-content-length: the body ends with the connection
+    bool close_after = false;        ///< --close-after: closes after each answer, not saying so
     bool early_400 = false;          ///< --early-400: answers before it has read the body
     bool cut_mid_chunk = false;      ///< --cut-mid-chunk: closes inside the second chunk
     bool huge_header = false;        ///< --huge-header: one response field of 256 KiB

@@ -246,3 +246,38 @@ def test_a_model_that_is_killed_while_many_stream_cuts_them_all(yard):
     engine.open_gate(10)
     assert corral.chat("a").status == 200
     assert len(engine.starts) == 2
+
+
+def test_a_kept_connection_that_the_model_closed_costs_no_request(yard):
+    """llama-server closes idle connections when it likes: a request that meets such a one was not
+    answered by anybody and goes out again on a fresh connection."""
+    engine = yard.engine("a", close_after=True)
+    corral = yard.serve()
+    for number in range(100):
+        answer = corral.post("/v1/completions", {"model": "a", "n": number})
+        assert answer.status == 200, (number, answer)
+    assert len(engine.requests) == 100
+    body = b'{"model":"a","prompt":"' + b"x" * 300_000 + b'"}'
+    for _ in range(20):
+        assert corral.post("/v1/completions", body).status == 200
+
+
+@pytest.mark.parametrize(
+    "framing,body",
+    [
+        (("Content-Length", "100000"), b'{"model":"a","prompt":"' + b"x" * 40_000),
+        (("Transfer-Encoding", "chunked"), b'11\r\n{"model":"a","p":\r\n8\r\n"xxxxxx"\r\n'),
+    ],
+    ids=["length", "chunked"],
+)
+def test_an_upload_that_the_client_breaks_off_is_never_run(yard, framing, body):
+    """RST in the middle of a body: the model must not take the half for the whole."""
+    engine = yard.engine("a")
+    corral = yard.serve()
+    corral.get("/upstream/a/warm")
+    with corral.connect() as connection:
+        connection.send(make_request("POST", "/v1/completions", body, [framing]))
+        poll_until(lambda: engine.count("request POST") == 1, what="the upload upstream")
+        connection.reset()
+    assert corral.get("/upstream/a/barrier").status == 200
+    assert engine.count("answered /v1/completions") == 0

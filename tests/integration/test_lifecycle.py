@@ -491,3 +491,68 @@ def test_ctrl_c_reaches_guard_and_server_together_and_still_drains(yard):
     assert finish(connection, response, engine).complete
     assert corral.wait() == 0
     assert not any(map(is_alive, engine.pids))
+
+
+def test_a_request_during_an_unload_gets_the_next_start(yard):
+    """The old process still dies while a new request comes: it waits, and is answered."""
+    engine = yard.engine("a", {"unloadTimeout": 1}, ignore_term=True)
+    corral = yard.serve()
+    corral.chat("a")
+    with corral.connect() as unloading:
+        unloading.send(make_request("POST", "/api/models/unload/a"))
+        corral.wait_for_state("a", "stopping")
+        assert corral.chat("a").status == 200
+        assert unloading.read_response().status == 200
+    assert len(engine.starts) == 2 and not is_alive(engine.starts[0])
+
+
+def test_a_swap_to_a_model_that_fails_does_not_block_the_way_back(yard):
+    """The evicted model returns with its next request, as often as it takes."""
+    a = yard.engine("a")
+    yard.engine("bad", die_at_start=1)
+    corral = yard.serve()
+    for turn in range(3):
+        assert corral.chat("a").status == 200
+        assert corral.chat("bad").status == 502
+        assert len(a.starts) <= turn + 1
+    assert corral.chat("a").status == 200
+
+
+def test_requests_for_many_models_at_once_are_all_answered(yard):
+    """Six models that exclude each other, sixty requests at once: every one gets its own model."""
+    names = [f"m{number}" for number in range(6)]
+    for name in names:
+        yard.engine(name)
+    corral = yard.serve()
+    connections = [(name, corral.connect(60)) for name in names * 10]
+    for name, connection in connections:
+        connection.send(ask(name))
+    for name, connection in connections:
+        answer = connection.read_response()
+        assert (answer.status, answer.json()["model"]) == (200, name)
+        connection.close()
+    assert len(corral.running()) == 1
+
+
+def test_a_steady_stream_on_one_model_does_not_starve_another(yard):
+    """Overlapping streams that never leave the model idle: the other one gets its turn."""
+    a = yard.engine("a", tokens=50, interval="10ms")
+    yard.engine("b")
+    corral = yard.serve()
+    stream = ask("a", stream=True)
+    busy = [corral.connect(60) for _ in range(2)]
+    with corral.connect(60) as waiting:
+        busy[0].send(stream)
+        poll_until(lambda: a.count("request") == 1, what="the first stream")
+        waiting.send(ask("b"))
+        turn = 0
+        while not waiting.has_bytes_within(0.1):
+            assert turn < 400, "b waited for ever"
+            other = busy[(turn + 1) % 2]
+            other.send(stream)
+            response = busy[turn % 2].read_response()
+            assert response.complete
+            turn += 1
+        assert waiting.read_response().json()["model"] == "b"
+    for connection in busy:
+        connection.close()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from urllib.parse import quote
 
 import pytest
 from corral_harness import poll_until
@@ -503,3 +504,24 @@ def test_a_hundred_clients_at_once_each_get_their_own_answer(yard):
     finally:
         for connection in connections:
             connection.close()
+
+
+ODD_NAMES = ["org/model:tag", "a b", "ünï-模型", "100%", 'quo"te', "a?b", "a#b", "a..b", "no", "123"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_model_names_work_literally_everywhere(yard, name):
+    """A name is what it says in bodies, lists, paths and states, whatever characters it has."""
+    yard.engine("plain")
+    config = yard.config()
+    config["models"][name] = config["models"].pop("plain")
+    corral = yard.serve(config)
+    assert [entry["id"] for entry in corral.get("/v1/models").json()["data"]] == [name]
+    answer = corral.post("/v1/completions", {"model": name})
+    assert answer.status == 200, answer
+    assert list(corral.running()) == [name]
+    escaped = quote(name, safe="/")
+    answer = corral.get(f"/upstream/{escaped}/page")
+    assert answer.status == 200 and answer.json()["target"] == "/page"
+    assert corral.post(f"/api/models/unload/{escaped}").status == 200
+    assert corral.running() == {}

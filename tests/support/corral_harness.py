@@ -168,7 +168,7 @@ def run_corral(folder, *arguments, env=None, deadline=60.0, stdin=subprocess.DEV
 class Corral:
     """A running `corral serve`. Close it, or use it as a context manager."""
 
-    def __init__(self, folder, config=None, arguments=None, env=None, wait=True):
+    def __init__(self, folder, config=None, arguments=None, env=None, program=CORRAL):
         self.folder = Path(folder)
         self.log_file = self.folder / f"corral-{os.urandom(3).hex()}.log"
         self.output_file = self.log_file.with_suffix(".out")
@@ -181,7 +181,7 @@ class Corral:
             words += ["--config", self.config_file]
         words += ["--listen", "127.0.0.1:0"]
         if arguments is not None:
-            words = [CORRAL, *arguments]
+            words = [program, *arguments]
         with open(self.log_file, "wb") as log, open(self.output_file, "wb") as output:
             self.process = subprocess.Popen(
                 list(map(str, words)),
@@ -193,12 +193,11 @@ class Corral:
                 start_new_session=True,  # so that a test can play Ctrl-C for the whole group
                 preexec_fn=die_with_parent,
             )
-        if wait:
-            try:
-                self.wait_until_listening()
-            except BaseException:
-                self.close()
-                raise
+        try:
+            self.wait_until_listening()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
