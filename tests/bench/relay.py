@@ -30,11 +30,11 @@ def latency(port, count):
     """Seconds a request, sorted."""
     taken = []
     with Connection(port) as connection:
-        for number in range(count + 200):
+        for number in range(count + 50):
             start = time.perf_counter()
             connection.send(ASK)
             assert connection.read_response().status == 200
-            if number >= 200:
+            if number >= 50:  # the first ones warm everything up
                 taken.append(time.perf_counter() - start)
     return sorted(taken)
 
@@ -88,14 +88,37 @@ def answers(port):
         return False
 
 
-def report(name, direct, times, speed, engine_speed):
-    p50 = (statistics.median(times) - statistics.median(direct)) * 1e6
-    p99 = (times[len(times) * 99 // 100] - direct[len(direct) * 99 // 100]) * 1e6
-    print(
-        f"{name:8} added p50 {p50:7.0f} us   added p99 {p99:7.0f} us   "
-        f"bulk {speed / 2**30:5.2f} GiB/s ({speed / engine_speed:4.0%} of direct)"
-    )
-    return p50, speed
+def measure(ports, rounds, count):
+    """Latencies and throughputs by name, measured in turns so that all meet the same machine."""
+    times = {name: [] for name in ports}
+    speeds = {name: [] for name in ports}
+    for _ in range(rounds):
+        for name, (small, bulk) in ports.items():
+            times[name] += latency(small, count // rounds)
+            speeds[name].append(throughput(bulk))
+    return {name: sorted(t) for name, t in times.items()}, speeds
+
+
+def report(times, speeds):
+    """Prints a line each; the ratios against nginx when it took part."""
+    direct = times["direct"]
+    full = statistics.median(speeds["direct"])
+    print(f"direct   p50 {statistics.median(direct) * 1e6:.0f} us   bulk {full / 2**30:.2f} GiB/s")
+    added, speed = {}, {}
+    for name in times.keys() - {"direct"}:
+        mine = times[name]
+        added[name] = (statistics.median(mine) - statistics.median(direct)) * 1e6
+        tail = (mine[len(mine) * 99 // 100] - direct[len(direct) * 99 // 100]) * 1e6
+        speed[name] = statistics.median(speeds[name])
+        print(
+            f"{name:8} added p50 {added[name]:6.0f} us   added p99 {tail:6.0f} us   "
+            f"bulk {speed[name] / 2**30:.2f} GiB/s ({speed[name] / full:.0%} of direct)"
+        )
+    if "nginx" in added:
+        ratio = added["corral"] / added["nginx"]
+        print(f"corral / nginx: added p50 {ratio:.2f}, bulk {speed['corral'] / speed['nginx']:.2f}")
+    else:
+        print("nginx is not installed: no ratio")
 
 
 def main():
@@ -117,24 +140,16 @@ def main():
         corral = yard.serve(groups=yard.together())
         for name in ("small", "bulk"):
             assert corral.get(f"/upstream/{name}/warm").status == 200
-        direct = latency(engine_port(small), wanted.requests)
-        engine_speed = throughput(engine_port(bulk))
-        print(f"direct   p50 {statistics.median(direct) * 1e6:.0f} us")
-        ours = report("corral", direct, latency(corral.port, wanted.requests),
-                      throughput(corral.port), engine_speed)  # fmt: skip
-        if shutil.which("nginx") is None:
-            print("nginx is not installed: no ratio")
-            return
-        ports = [yard.ports.start + 30, yard.ports.start + 31]
-        for port, engine in zip(ports, (small, bulk)):
-            place = folder / f"nginx-{port}"
-            place.mkdir()
-            nginx.append(start_nginx(place, port, engine_port(engine)))
-            poll_until(lambda: answers(port), what="nginx to answer")
-        theirs = report("nginx", direct, latency(ports[0], wanted.requests),
-                        throughput(ports[1]), engine_speed)  # fmt: skip
-        added, bulk_ratio = ours[0] / theirs[0], ours[1] / theirs[1]
-        print(f"corral / nginx: added p50 {added:.2f}, bulk {bulk_ratio:.2f}")
+        both = corral.port, corral.port
+        ports = {"direct": (engine_port(small), engine_port(bulk)), "corral": both}
+        if shutil.which("nginx"):
+            ports["nginx"] = (yard.ports.start + 30, yard.ports.start + 31)
+            for port, upstream in zip(ports["nginx"], ports["direct"]):
+                place = folder / f"nginx-{port}"
+                place.mkdir()
+                nginx.append(start_nginx(place, port, upstream))
+                poll_until(lambda: answers(port), what="nginx to answer")
+        report(*measure(ports, 5, wanted.requests))
     finally:
         for process in nginx:
             process.terminate()
