@@ -20,7 +20,7 @@ bool contains(const std::array<std::string_view, N>& list, std::string_view word
 }
 
 /// `-config=x` → `--config=x`; anything else stays.
-std::string two_dashes(std::string word) {
+std::string two_dashes(const std::string& word) {
     if (word.size() < 3 || word[0] != '-' || word[1] == '-') {
         return word;
     }
@@ -30,7 +30,7 @@ std::string two_dashes(std::string word) {
 
 /// Go's boolean flags take `=true`; CLI11's flags do, too, but only after two dashes and lower
 /// case.
-std::string plain_bool(std::string word) {
+std::string plain_bool(const std::string& word) {
     if (word == "--watch-config=true" || word == "--watch-config=1") {
         return "--watch-config";
     }
@@ -42,7 +42,7 @@ std::string plain_bool(std::string word) {
 std::vector<std::string> normalize_arguments(std::vector<std::string> words) {
     const auto end = std::find(words.begin(), words.end(), "--");
     std::transform(words.begin(), end, words.begin(),
-                   [](std::string word) { return plain_bool(two_dashes(std::move(word))); });
+                   [](const std::string& word) { return plain_bool(two_dashes(word)); });
     std::erase_if(words, [](const std::string& word) {
         return word == "--watch-config=false" || word == "--watch-config=0";
     });

@@ -80,6 +80,12 @@ Result<std::shared_ptr<const Config>> ConfigSource::load() const {
             return scan_instead();
         }
     }
+    if (writable_by_others(path.string())) {
+        spdlog::warn(
+            "others may write {}: it holds commands, so whoever writes it runs them "
+            "(chmod go-w)",
+            log::clean(path.string()));
+    }
     auto text = read_text_file(path.string(), config_bytes_max);
     if (!text) {
         return text.error();

@@ -1,4 +1,5 @@
-# Every library that Corral uses, as one interface target a purpose. Rooms name purposes, not packages.
+# Every library that Corral uses, as one interface target a purpose. Rooms name purposes, not
+# packages.
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS filesystem json)
 find_package(yaml-cpp REQUIRED)

@@ -138,6 +138,66 @@ asio::awaitable<void> tunnel(Wire& upstream, Wire& client) {
     co_await (copy_until_end(upstream, client) && copy_until_end(client, upstream));
 }
 
+/// How one answer travels: its framing on the way in, and what the client gets.
+struct Passage {
+    Framing comes;
+    bool leaves_chunked = false;
+    std::string head_text;
+    Duration write_timeout{0};
+};
+
+/// Head and body to the client, each piece as soon as it is there. What fails stands in `out`.
+asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Passage& passage,
+                                    RelayOutcome& out) {
+    BodyReader body(upstream, passage.comes, Blame::upstream);
+    Gather gather(passage.leaves_chunked);
+    std::vector<std::string_view> pieces;
+    while (true) {
+        pieces.clear();
+        gather.clear();
+        if (auto taken = body.take(pieces); !taken) {
+            out.error = taken.error();
+            co_return;
+        }
+        if (!out.head_sent) {
+            gather.add(passage.head_text);
+        }
+        for (const auto piece : pieces) {
+            gather.add_piece(piece);
+        }
+        if (body.done()) {
+            gather.add_end();
+        }
+        if (!gather.buffers().empty()) {
+            client.set_write_deadline(Clock::now() + passage.write_timeout);
+            out.head_sent = true;
+            const auto unwritten = co_await client.write(gather.buffers());
+            client.set_write_deadline(TimePoint::max());
+            if (unwritten) {
+                out.error = Error(Errc::cancelled, Blame::client, unwritten.message());
+                co_return;
+            }
+        }
+        out.bytes = body.bytes();
+        if (body.done()) {
+            co_return;
+        }
+        if (!body.starved()) {
+            continue;
+        }
+        const auto ec = co_await upstream.fill();
+        if (ec == asio::error::eof) {
+            if (auto ended = body.end_of_input(); !ended) {
+                out.error = ended.error();
+                co_return;
+            }
+        } else if (ec) {
+            out.error = upstream_ended(ec, "in the middle of its answer");
+            co_return;
+        }
+    }
+}
+
 }  // namespace
 
 asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
@@ -159,51 +219,12 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
         out.error = head_text.error();
         co_return out;
     }
-    BodyReader body(upstream, head->framing, Blame::upstream);
-    Gather gather(edit.framing.kind == BodyKind::chunked);
-    std::vector<std::string_view> pieces;
-    while (true) {
-        pieces.clear();
-        gather.clear();
-        if (auto taken = body.take(pieces); !taken) {
-            out.error = taken.error();
-            break;
-        }
-        if (!out.head_sent) {
-            gather.add(*head_text);
-        }
-        for (const auto piece : pieces) {
-            gather.add_piece(piece);
-        }
-        if (body.done()) {
-            gather.add_end();
-        }
-        if (!gather.buffers().empty()) {
-            client.set_write_deadline(Clock::now() + limits.write_timeout);
-            out.head_sent = true;
-            if (const auto ec = co_await client.write(gather.buffers()); ec) {
-                out.error = Error(Errc::cancelled, Blame::client, ec.message());
-                break;
-            }
-        }
-        out.bytes = body.bytes();
-        if (body.done() || edit.upgrade) {
-            break;
-        }
-        if (!body.starved()) {
-            continue;
-        }
-        if (const auto ec = co_await upstream.fill(); ec == asio::error::eof) {
-            if (auto ended = body.end_of_input(); !ended) {
-                out.error = ended.error();
-                break;
-            }
-        } else if (ec) {
-            out.error = upstream_ended(ec, "in the middle of its answer");
-            break;
-        }
-    }
-    client.set_write_deadline(TimePoint::max());
+    Passage passage;
+    passage.comes = head->framing;
+    passage.leaves_chunked = edit.framing.kind == BodyKind::chunked;
+    passage.head_text = *head_text;
+    passage.write_timeout = limits.write_timeout;
+    co_await relay_message(upstream, client, passage, out);
     if (!out.error && edit.upgrade) {
         co_await tunnel(upstream, client);
         co_return out;
