@@ -126,8 +126,8 @@ std::string not_ready_text(const ModelId& model, Duration after, std::string_vie
 
 std::string not_launched_text(const ModelId& model, std::string_view why) {
     return fmt::format(
-        "model {} could not be started: {}. What to do: check that the program in its cmd exists "
-        "and may be executed.",
+        "model {} could not be started: {}. What to do: correct its cmd or its proxy in the "
+        "configuration.",
         name_of(model), why);
 }
 

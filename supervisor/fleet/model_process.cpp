@@ -186,10 +186,6 @@ void ModelProcess::arm(TimePoint at) {
 // ---- launching ----------------------------------------------------------------------------------
 
 void ModelProcess::spawn(bool other_port) {
-    if (other_port) {
-        spdlog::info("model={} its port was taken meanwhile: starting again with another one",
-                     log::clean(id_.str()));
-    }
     Result<RunPtr> launched = launch(other_port);
     if (!launched) {
         launch_error_ =
@@ -199,6 +195,9 @@ void ModelProcess::spawn(bool other_port) {
     }
     run_ = std::move(*launched);
     endpoint_ = run_->endpoint;
+    last_pid_ = pid();
+    spdlog::info("model={} pid={} state=starting cause={} port={}", log::clean(id_.str()),
+                 last_pid_, other_port ? "port_taken" : cause_name(Cause::wanted), run_->port);
     tasks_.spawn("exit " + id_.str(), watch(shared_from_this(), run_));
     feed(Spawned{});
 }
@@ -434,22 +433,23 @@ void ModelProcess::log_transition(const Announce& news) const {
         case Cause::died_early:
         case Cause::crashed: {
             const auto line = last_output_.rfind('\n');
-            spdlog::warn("model={} state={} cause={} exit=\"{}\" duration_ms={} last=\"{}\"", model,
-                         state, cause, last_status_.describe(), ms,
+            spdlog::warn("model={} pid={} state={} cause={} exit=\"{}\" duration_ms={} last=\"{}\"",
+                         model, last_pid_, state, cause, last_status_.describe(), ms,
                          log::clean(line == std::string::npos ? last_output_
                                                               : last_output_.substr(line + 1)));
             return;
         }
-        case Cause::not_ready:
-            spdlog::warn("model={} pid={} state={} cause={} duration_ms={}", model, pid(), state,
-                         cause, ms);
-            return;
         case Cause::wanted:
+            return;  // logged by spawn(), which knows the pid
+        case Cause::not_ready:
+            spdlog::warn("model={} pid={} state={} cause={} duration_ms={}", model, last_pid_,
+                         state, cause, ms);
+            return;
         case Cause::healthy:
         case Cause::told_to_stop:
         case Cause::closing:
-            spdlog::info("model={} pid={} state={} cause={} duration_ms={}", model, pid(), state,
-                         cause, ms);
+            spdlog::info("model={} pid={} state={} cause={} duration_ms={}", model, last_pid_,
+                         state, cause, ms);
             return;
     }
 }

@@ -107,6 +107,7 @@ private:
     RunPtr run_;  // null when no process runs
     std::shared_ptr<const Endpoint> endpoint_;
     std::string launch_error_;  // why the last launch failed
+    pid_t last_pid_ = 0;        // of the current or last run
     ExitStatus last_status_;
     std::string last_output_;
     std::string last_failure_;

@@ -2,6 +2,7 @@
 #include "fakes.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
 
 #include <doctest/doctest.h>
 
