@@ -13,11 +13,13 @@
 #include "supervisor/launch/launcher.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -28,6 +30,7 @@ namespace corral {
 namespace {
 
 namespace asio = boost::asio;
+using asio::experimental::awaitable_operators::operator||;
 constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view default_address = "127.0.0.1:8091";
 /// After the drain: sessions that are cut, and the last descendants, get this long to vanish.
@@ -166,10 +169,20 @@ private:
     asio::awaitable<void> shut_down(Duration grace) {
         notify::stopping();
         server_.drain();
-        co_await fleet_.close(grace);
+        // A process that even SIGKILL does not end must not keep us: the guard takes over then.
+        asio::steady_timer patience(loop_, grace + longest_stop() + last_act);
+        co_await (fleet_.close(grace) || patience.async_wait(as_values));
         co_await server_.stop(Clock::now() + last_act);
         spdlog::info("shutdown complete");
         loop_.stop();
+    }
+
+    Duration longest_stop() const {
+        std::chrono::seconds longest{0};
+        for (const auto& model : fleet_.config()->models) {
+            longest = std::max(longest, model.unload_timeout);
+        }
+        return longest;
     }
 
     /// No drain: what runs below this process dies with the loop.
