@@ -36,6 +36,7 @@ struct ScanArguments {
     std::string output;
     std::string engine;
     bool json = false;
+    bool keep_edited = false;
 };
 
 void say(const std::string& line) {
@@ -135,6 +136,10 @@ bool write_output(const ScanArguments& arguments, const Existing& existing,
         return true;
     }
     const bool edited = existing.present && !existing.text.empty() && !is_untouched(existing.text);
+    if (edited && arguments.keep_edited) {
+        std::fprintf(out, "%s was changed by hand and stays as it is\n", shown.c_str());
+        return true;
+    }
     if (edited && !save_copy(arguments.output, existing.text)) {
         return false;
     }
@@ -254,6 +259,8 @@ void add_scan_command(CLI::App& app, int& status) {
                      "Write there, keeping the names in it, instead of to standard output");
     scan->add_option("--engine", arguments->engine,
                      "The llama-server program (default: $CORRAL_LLAMA_SERVER, else llama-server)");
+    scan->add_flag("--keep-edited", arguments->keep_edited,
+                   "Leave the output alone when it was changed by hand since scan wrote it");
     scan->add_flag("--json", arguments->json, "Print what was found as JSON");
     scan->callback([arguments, &status] { status = run_scan(*arguments); });
 }
