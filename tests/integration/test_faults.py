@@ -1,10 +1,12 @@
 """A model that breaks in the middle is told as what it is: 502 with the reason while nothing was
 sent, a visibly cut answer afterwards, and never a clean end of what was not finished."""
 
+import random
+
 import pytest
 from corral_harness import poll_until
 from corral_http import make_request
-from corral_processes import is_alive, resident_bytes
+from corral_processes import is_alive, open_descriptors, resident_bytes
 
 ASK = make_request("POST", "/v1/completions", {"model": "a"})
 ASK_STREAM = make_request("POST", "/v1/chat/completions", {"model": "a", "stream": True})
@@ -281,3 +283,35 @@ def test_an_upload_that_the_client_breaks_off_is_never_run(yard, framing, body):
         connection.reset()
     assert corral.get("/upstream/a/barrier").status == 200
     assert engine.count("answered /v1/completions") == 0
+
+
+def test_clients_that_leave_at_any_moment_leak_nothing(yard):
+    """Three hundred clients break off somewhere between connecting and reading; afterwards every
+    descriptor is back and every place in the queue free."""
+    yard.engine("a", {"concurrencyLimit": 4}, tokens=30, interval="1ms")
+    corral = yard.serve()
+    assert corral.chat("a").status == 200
+    before = len(open_descriptors(corral.server_pid))
+    chance = random.Random(7)
+    body = {"model": "a", "stream": True, "prompt": "x" * 2000}
+    request = make_request("POST", "/v1/completions", body)
+    for _ in range(300):
+        connection = corral.connect()
+        connection.try_send(request[: chance.randrange(len(request) + 500)])
+        if chance.random() < 0.5:
+            connection.has_bytes_within(chance.random() / 50)
+        if chance.random() < 0.5:
+            connection.reset()
+        else:
+            connection.close()
+    poll_until(
+        lambda: len(open_descriptors(corral.server_pid)) <= before, what="descriptors to be closed"
+    )
+    held = [corral.connect() for _ in range(4)]
+    for connection in held:
+        connection.send(request)
+    for connection in held:
+        answer = connection.read_response()
+        assert answer.status == 200 and answer.complete
+        connection.close()
+    assert corral.running() == {"a": "ready"}
