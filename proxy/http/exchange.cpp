@@ -168,10 +168,13 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
             co_return out;
         }
         const auto generation = lease->generation();
-        bool reused = true;
-        auto upstream = context_.pool.take(generation);
-        if (!upstream) {
-            reused = false;
+        // An idle connection may break under the request, so it is for what can be sent again.
+        std::optional<Wire> upstream;
+        if (attempt == 1 && body_.done()) {
+            upstream = context_.pool.take(generation);
+        }
+        const bool reused = upstream.has_value();
+        if (!reused) {
             auto connected =
                 co_await connect_upstream(lease->endpoint(), config_->limits.connect_timeout);
             if (!connected) {  // nothing was sent: the next attempt may start the model anew
