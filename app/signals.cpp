@@ -35,7 +35,7 @@ int open_signals(std::initializer_list<int> signals) {
 }  // namespace
 
 SignalSource::SignalSource(asio::any_io_executor executor, std::initializer_list<int> signals)
-    : descriptor_(std::move(executor), open_signals(signals)) {}
+    : descriptor_(executor, open_signals(signals)) {}
 
 asio::awaitable<std::optional<SignalEvent>> SignalSource::next() {
     signalfd_siginfo info{};

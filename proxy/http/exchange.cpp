@@ -203,6 +203,9 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
 }
 
 asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model) {
+    if (auto at_once = context_.fleet.try_acquire(model.id)) {
+        co_return std::move(*at_once);
+    }
     const auto until = Clock::now() + config_->limits.queue_timeout;
     auto first = co_await (context_.fleet.acquire(model.id, until) || client_.wait_gone());
     if (first.index() == 1) {

@@ -73,7 +73,7 @@ asio::awaitable<void> unload_every(std::shared_ptr<Yard> yard) {
         yard->post(Unload{model});
     }
     for (std::size_t i = 0; i < models.size(); ++i) {
-        const ModelId model = models[i];
+        const ModelId& model = models[i];
         const Generation generation = generations[i];
         const bool ended = co_await wait_until_ended(yard, model, generation);
         if (!ended) {
@@ -148,6 +148,15 @@ Fleet::~Fleet() {
 
 asio::awaitable<Result<Lease>> Fleet::acquire(ModelId model, TimePoint deadline) {
     return wait_for_lease(impl_, std::move(model), deadline);
+}
+
+std::optional<Result<Lease>> Fleet::try_acquire(const ModelId& model) {
+    const Scheduler::View seen = impl_->view(model);
+    if (seen.state != ProcessState::ready || seen.waiting != 0) {
+        return std::nullopt;  // asking would start or queue something
+    }
+    Yard::Waiter waiter(impl_, model);  // leaves the queue again when it was not answered
+    return std::move(waiter.answer);
 }
 
 asio::awaitable<Result<void>> Fleet::unload(ModelId model) {

@@ -69,6 +69,10 @@ public:
     /// queue; a load under way goes on. A lease that is granted at that moment goes back.
     [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(ModelId model, TimePoint deadline);
 
+    /// The same without waiting: an answer when there is one at once (the model is ready and free,
+    /// or the request is refused), else nothing, and nothing was asked for.
+    [[nodiscard]] std::optional<Result<Lease>> try_acquire(const ModelId& model);
+
     /// Stops the model after its requests in flight have ended; requests that wait for it get
     /// `unloaded`. Completes when it has stopped; at once when it does not run.
     [[nodiscard]] boost::asio::awaitable<Result<void>> unload(ModelId model);

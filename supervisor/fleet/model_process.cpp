@@ -138,7 +138,7 @@ void ModelProcess::feed(const ProcessEvent& event) {
     const Self self = shared_from_this();  // news may make the owner forget us
     const Raised raised(feeding_);
     while (!events_.empty() && !abandoned_) {
-        const ProcessEvent next = std::move(events_.front());
+        const ProcessEvent next = events_.front();
         events_.pop_front();
         for (const ProcessCommand& command : fsm_.step(next, Clock::now())) {
             carry_out(command);

@@ -9,13 +9,10 @@ const { createRequire } = require('node:module');
 const folder = createRequire(path.join(process.env.OPENAI_NODE_DIR, 'package.json'));
 const OpenAI = folder('openai');
 
-// The client's own HTTP (node-fetch on kept-alive connections), and Node's fetch, which the client
-// takes when told to. With Debian 12's Node 18.20.4 the former fails ("Premature close") on every
-// chunked answer, llama-server's own too, so there only the latter is tried.
+// Node's own fetch, which the client takes when told to. Its default, node-fetch on kept-alive
+// connections, fails ("Premature close") on every chunked answer with the Node of Debian 12
+// (18.20.4) and of Debian 13 (20.19), llama-server's own answers too.
 const transports = { fetch: globalThis.fetch };
-if (Number(process.versions.node.split('.')[0]) >= 20) {
-  transports['node-fetch'] = undefined;
-}
 
 let client;
 const model = process.env.CHAT_MODEL;

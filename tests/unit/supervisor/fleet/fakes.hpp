@@ -163,6 +163,7 @@ inline std::shared_ptr<Config> config_of(std::vector<ModelConfig> models) {
 /// An acquire() in flight.
 struct Pending {
     std::optional<Result<Lease>> result;
+    bool begun = false;
     bool threw = false;
     asio::cancellation_signal signal;
     [[nodiscard]] bool granted() const { return result && result->has_value(); }
@@ -189,6 +190,12 @@ public:
                                                     [pending](const std::exception_ptr& escaped) {
                                                         pending->threw = escaped != nullptr;
                                                     }));
+        // Cancelled before its first piece ran, a coroutine of Boost 1.83 throws out of the loop.
+        // TaskGroup never lets that happen, and neither does this stage.
+        while (!pending->begun) {
+            io.restart();
+            io.poll_one();
+        }
         return pending;
     }
     /// Runs a coroutine; the flag is set when it has ended.
@@ -240,6 +247,7 @@ public:
 private:
     static asio::awaitable<void> wait_lease(Fleet& fleet, ModelId id, TimePoint deadline,
                                             std::shared_ptr<Pending> pending) {
+        pending->begun = true;
         co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
         Result<Lease> result = co_await fleet.acquire(std::move(id), deadline);
         pending->result.emplace(std::move(result));

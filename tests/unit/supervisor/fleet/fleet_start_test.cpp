@@ -236,3 +236,24 @@ TEST_CASE("500 configured models cost nothing while nobody asks: no process, tim
     CHECK(s.io.run_for(std::chrono::milliseconds(50)) == 0);  // the loop has nothing to do at all
     CHECK(s.fleet->models().size() == 500);
 }
+
+TEST_CASE("a lease without waiting is given only by a model that is ready, and asks for nothing") {
+    ModelConfig a = model("a");
+    a.concurrency_limit = 1;
+    Stage s(config_of({a}));
+    CHECK_FALSE(s.fleet->try_acquire(ModelId("a")).has_value());
+    CHECK(s.launcher.processes.empty());
+    CHECK_FALSE(s.fleet->try_acquire(ModelId("nobody")).has_value());
+    s.lease("a")->result.reset();
+    auto first = s.fleet->try_acquire(ModelId("a"));
+    REQUIRE(first.has_value());
+    REQUIRE(first->has_value());
+    CHECK(s.status("a").in_flight == 1);
+    auto second = s.fleet->try_acquire(ModelId("a"));
+    REQUIRE(second.has_value());
+    REQUIRE(second->has_error());
+    CHECK(second->error().is(Errc::concurrency_limit));
+    first.reset();
+    CHECK(s.status("a").in_flight == 0);
+    CHECK(s.status("a").waiting == 0);
+}
