@@ -9,6 +9,7 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 
 if(NOT TARGET yaml-cpp::yaml-cpp)  # yaml-cpp 0.7 exports the bare name
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
@@ -21,7 +22,7 @@ function(corral_deps name)
 endfunction()
 
 corral_deps(core Boost::headers yaml-cpp::yaml-cpp nlohmann_json::nlohmann_json fmt::fmt
-            spdlog::spdlog)
+            spdlog::spdlog PkgConfig::RE2)
 corral_deps(json_push Boost::json)
 corral_deps(cli CLI11::CLI11)
 if(SYSTEMD_FOUND)

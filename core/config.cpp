@@ -24,6 +24,32 @@ const ModelConfig* Config::find(std::string_view wanted) const noexcept {
     return by_alias != models.end() ? &*by_alias : nullptr;
 }
 
+const SelectorConfig* Config::find_selector(std::string_view wanted) const noexcept {
+    const auto at = std::find_if(selectors.begin(), selectors.end(),
+                                 [&](const SelectorConfig& s) { return s.id == wanted; });
+    return at != selectors.end() ? &*at : nullptr;
+}
+
+Config::PeerModel Config::find_peer_model(std::string_view name) const noexcept {
+    PeerModel bare;
+    std::size_t owners = 0;
+    for (const PeerConfig& peer : peers) {
+        for (const std::string& model : peer.models) {
+            const bool full = name.size() == peer.id.size() + 1 + model.size() &&
+                              name.starts_with(peer.id) && name[peer.id.size()] == '/' &&
+                              name.ends_with(model);
+            if (full) {
+                return {&peer, model};
+            }
+            if (name == model) {
+                bare = {&peer, model};
+                ++owners;
+            }
+        }
+    }
+    return owners == 1 ? bare : PeerModel{};
+}
+
 std::string replace_macro(std::string_view text, std::string_view name, std::string_view value) {
     const std::string pattern = "${" + std::string(name) + "}";
     std::string out;

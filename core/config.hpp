@@ -1,9 +1,12 @@
 #pragma once
-// The configuration as plain data, after macros were expanded and defaults filled in. Loading it
-// from YAML is core/config_load.hpp; nothing here reads files, clocks or the environment.
-// A loaded Config is never changed: rooms share it as std::shared_ptr<const Config>. Any thread.
+// The configuration as plain data, after macros were expanded and defaults filled in: the whole
+// file here, models in model_config.hpp, what joins and chooses them in routing_config.hpp. Loading
+// it from YAML is core/config_load.hpp; nothing here reads files, clocks or the environment. A
+// loaded Config is never changed: rooms share it as std::shared_ptr<const Config>. Any thread.
 
 #include "core/ids.hpp"
+#include "core/model_config.hpp"
+#include "core/routing_config.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -14,40 +17,6 @@
 #include <vector>
 
 namespace corral {
-
-/// One model: how to start its server, where it listens, how long it may idle.
-struct ModelConfig {
-    ModelId id;
-    std::string name;                   ///< for people; listing only
-    std::string description;            ///< for people; listing only
-    std::string cmd;                    ///< as written after macro expansion; ${PORT} still in it
-    std::vector<std::string> argv;      ///< cmd split into words; ${PORT} still in it; empty: none
-    std::vector<std::string> cmd_stop;  ///< split; may hold ${PORT} and ${PID}; empty: SIGTERM
-    std::string proxy = "http://localhost:${PORT}";  ///< upstream URL; ${PORT} still in it
-    std::uint16_t port = 0;                  ///< preferred port for ${PORT}; 0 when cmd has none
-    std::string check_endpoint = "/health";  ///< path that answers 200 when ready; "none": no check
-    std::vector<std::string> aliases;        ///< other names that requests may use
-    std::vector<std::string> env;            ///< NAME=value, added to Corral's own environment
-    std::string use_model_name;              ///< name sent upstream instead; empty: bytes unchanged
-    bool unlisted = false;                   ///< usable but not shown by /v1/models
-    std::chrono::seconds ttl{0};             ///< idle time before unloading; 0: never
-    std::chrono::seconds health_check_timeout{120};  ///< exec to first 200
-    std::chrono::seconds unload_timeout{10};         ///< grace between SIGTERM and SIGKILL
-    std::uint32_t concurrency_limit = 0;  ///< requests served at once; 0: the default of 10
-
-    friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
-};
-
-/// A llama-swap group: which models share one place (swap), which groups empty others (exclusive).
-struct GroupConfig {
-    std::string id;
-    bool swap = true;         ///< at most one member runs at a time
-    bool exclusive = true;    ///< starting a member stops models of other non-persistent groups
-    bool persistent = false;  ///< other groups never stop its members
-    std::vector<ModelId> members;
-
-    friend bool operator==(const GroupConfig&, const GroupConfig&) = default;
-};
 
 /// Every limit and time-out of the program, in one place (`limits:` in the file).
 struct Limits {
@@ -72,21 +41,51 @@ struct Limits {
 
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
 
+/// Which output reaches Corral's standard output (and GET /logs).
+enum class LogToStdout : std::uint8_t { proxy, upstream, both, none };
+
 struct Config {
     std::string origin;  ///< the file it came from, for messages; may be empty
     LogLevel log_level = LogLevel::info;
+    std::string log_time_format;  ///< a name of llama-swap's, lower case; empty: no time
+    LogToStdout log_to_stdout = LogToStdout::proxy;
     std::uint16_t start_port = 5800;
     bool include_aliases_in_list = false;
     std::vector<std::string> api_keys;
-    std::vector<std::string> preload;  ///< hooks.on_startup.preload, aliases resolved
-    std::vector<ModelConfig> models;   ///< sorted by id
-    std::vector<GroupConfig> groups;   ///< as written, then "(default)" with the models in no group
+    std::vector<std::string> preload;       ///< hooks.on_startup.preload, aliases resolved
+    std::vector<std::string> ignore_paths;  ///< upstream.ignorePaths, valid RE2; never empty
+
+    std::vector<ModelConfig> models;  ///< sorted by id
+    RouterKind router = RouterKind::group;
+    std::vector<GroupConfig> groups;  ///< as written, then "(default)" with the models in no group
+    MatrixConfig matrix;              ///< meant when `router` is matrix
+    std::vector<ProfileConfig> profiles;    ///< sorted by name
+    std::vector<SelectorConfig> selectors;  ///< sorted by id
+    std::vector<PeerConfig> peers;          ///< sorted by id
+
+    std::size_t capture_bytes_max = 5U << 20U;  ///< captureBuffer, in bytes; 0: no captures
+    std::size_t activity_rows_max = 1000;       ///< metricsMaxInMemory
+    std::string store_path;                     ///< of the activity's database; empty: memory only
+    bool performance_disabled = false;
+    std::chrono::milliseconds performance_every{5'000};
+    std::vector<std::string> session_id_fields{"X-Session-ID", "X-Litellm-Session-Id"};
     Limits limits;
 
     /// The model with this id or alias, or nullptr. An id wins over an alias of the same name.
     [[nodiscard]] const ModelConfig* find(std::string_view name) const noexcept;
     /// The model with exactly this id, or nullptr.
     [[nodiscard]] const ModelConfig* find_id(const ModelId& id) const noexcept;
+    /// The selector with this id, or nullptr.
+    [[nodiscard]] const SelectorConfig* find_selector(std::string_view id) const noexcept;
+
+    /// A peer and the name that it knows the model by.
+    struct PeerModel {
+        const PeerConfig* peer = nullptr;
+        std::string_view model;
+    };
+    /// The peer's model with this name: `peer/model`, or `model` when only one peer has it. No
+    /// peer: there is none.
+    [[nodiscard]] PeerModel find_peer_model(std::string_view name) const noexcept;
 
     friend bool operator==(const Config&, const Config&) = default;
 };

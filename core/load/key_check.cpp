@@ -60,27 +60,6 @@ bool is_private(std::string_view name) {
     return name.starts_with("x-") || name.starts_with('.') || name.starts_with('_');
 }
 
-bool asks_for_nothing(const Value& value, std::string_view inert) {
-    if (std::holds_alternative<std::monostate>(value)) {
-        return true;
-    }
-    if (const auto* flag = std::get_if<bool>(&value)) {
-        return !*flag;
-    }
-    const std::string text = to_text(value);
-    if (text.empty()) {
-        return true;
-    }
-    while (!inert.empty()) {
-        const auto bar = std::min(inert.find('|'), inert.size());
-        if (text == inert.substr(0, bar)) {
-            return true;
-        }
-        inert.remove_prefix(std::min(bar + 1, inert.size()));
-    }
-    return false;
-}
-
 }  // namespace
 
 void KeyCheck::mapping(const Node& map, std::span<const Key> keys, Reader& reader,
@@ -95,70 +74,22 @@ void KeyCheck::mapping(const Node& map, std::span<const Key> keys, Reader& reade
 }
 
 void KeyCheck::known(const Node& value, const Key& key, Reader& reader, const std::string& path) {
-    if (key.shape != Shape::mapping && key.shape != Shape::named) {
-        if (key.support != Support::works) {
-            leaf(value, key, reader, path);
-        }
+    if (value.is_null()) {
         return;
     }
-    if (value.is_null()) {
+    if (key.support == Support::later) {
+        no_effect(value, key, path);
+    }
+    if (key.support == Support::silent) {
+        reader.check_macros(value, path);
+    }
+    if (key.shape != Shape::mapping && key.shape != Shape::named) {
         return;
     }
     if (!value.is_map()) {
         reader.type_error(value, path, "a mapping");
     } else if (key.shape == Shape::mapping) {
         mapping(value, key.members, reader, path);
-    } else if (key.support != Support::works) {
-        named(value, key, reader, path);
-    }
-}
-
-void KeyCheck::named(const Node& value, const Key& key, Reader& reader, const std::string& path) {
-    if (!value.entries.empty()) {
-        no_effect(value, key, path);
-    }
-    for (const Entry& entry : value.entries) {
-        const std::string at = below(path, entry.key->text);
-        if (entry.value->is_map()) {
-            mapping(*entry.value, key.members, reader, at);
-        } else if (key.name == "profiles") {
-            reader.report().error(entry.value->mark,
-                                  at + ": profile must be a mapping with description and pins; "
-                                       "the legacy list syntax is no longer supported");
-        } else if (!entry.value->is_null()) {
-            reader.type_error(*entry.value, at, "a mapping");
-        }
-    }
-}
-
-void KeyCheck::leaf(const Node& value, const Key& key, Reader& reader, const std::string& path) {
-    bool idle = value.is_null();
-    switch (key.shape) {
-        case Shape::boolean:
-            idle = !reader.boolean(value, path).value_or(false);
-            break;
-        case Shape::integer:
-            if (const auto number = reader.integer(value, path)) {
-                idle = asks_for_nothing(*number, key.inert);
-            }
-            break;
-        case Shape::text:
-            if (const auto text = reader.text(value, path)) {
-                idle = asks_for_nothing(*text, key.inert);
-            }
-            break;
-        case Shape::texts: {
-            const auto list = reader.texts(value, path);
-            idle = !list || list->empty();
-            break;
-        }
-        default:
-            reader.check_macros(value, path);
-            idle = idle || (!value.is_scalar() && value.items.empty() && value.entries.empty());
-            break;
-    }
-    if (!idle && key.support == Support::later) {
-        no_effect(value, key, path);
     }
 }
 
@@ -174,7 +105,7 @@ void KeyCheck::finish(Report& report) {
     for (const auto& [key, use] : uses_) {
         const std::string more =
             use.count > 1 ? "it is used in " + std::to_string(use.count) + " places" : "";
-        report.warn(use.first, use.path + " is not yet supported and has no effect", more);
+        report.note(use.first, use.path + " has no effect in this version of Corral", more);
     }
     uses_.clear();
 }

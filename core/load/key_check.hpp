@@ -1,6 +1,6 @@
 #pragma once
-// Holds a mapping against the table of keys: unknown keys with the nearest known one, shapes of
-// what has no effect yet, and one warning for each such key. One thread.
+// Holds a mapping against the table of keys: unknown keys with the nearest known one, and one note
+// for each key that has no effect yet. One thread.
 
 #include "core/load/keys.hpp"
 #include "core/load/reader.hpp"
@@ -15,8 +15,9 @@ namespace corral::load {
 
 class KeyCheck {
 public:
-    /// Checks every key of `map` below `path` (empty: the top level). Leaves that work are left to
-    /// whoever reads them, and so are the entries of `models` and `groups`.
+    /// Checks every key of `map` below `path` (empty: the top level). Values are left to whoever
+    /// reads them, and so are the entries of `models`, `groups` and everything else with names of
+    /// the user's choice.
     void mapping(const Node& map, std::span<const Key> keys, Reader& reader,
                  const std::string& path);
 
@@ -25,8 +26,6 @@ public:
 
 private:
     void known(const Node& value, const Key& key, Reader& reader, const std::string& path);
-    void leaf(const Node& value, const Key& key, Reader& reader, const std::string& path);
-    void named(const Node& value, const Key& key, Reader& reader, const std::string& path);
     void no_effect(const Node& value, const Key& key, const std::string& path);
 
     struct Use {

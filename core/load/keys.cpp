@@ -9,26 +9,23 @@ using enum Shape;
 using enum Support;
 
 constexpr std::array filter_keys{
-    Key{"stripParams", text, later},
-    Key{"strip_params", text, later},
-    Key{"setParams", anything, later},
-    Key{"setParamsByID", anything, later},
+    Key{"stripParams", text, works},
+    Key{"strip_params", text, works},
+    Key{"setParams", anything, works},
+    Key{"setParamsByID", anything, works},
 };
 
 constexpr std::array timeout_keys{
-    Key{"connect", integer, later, "30"},          Key{"keepalive", integer, later, "30"},
-    Key{"responseHeader", integer, later, "0|60"}, Key{"tlsHandshake", integer, later, "10"},
-    Key{"expectContinue", integer, later, "1"},    Key{"idleConn", integer, later, "90"},
+    Key{"connect", integer, works},        Key{"keepalive", integer, works},
+    Key{"responseHeader", integer, works}, Key{"tlsHandshake", integer, works},
+    Key{"expectContinue", integer, works}, Key{"idleConn", integer, works},
 };
 
-constexpr std::array compat_keys{Key{"ignoreWebsockets", boolean, later}};
+constexpr std::array compat_keys{Key{"ignoreWebsockets", boolean, works}};
 
 constexpr std::array capability_keys{
-    Key{"in", texts, later},
-    Key{"out", texts, later},
-    Key{"tools", boolean, later},
-    Key{"reranker", boolean, later},
-    Key{"context", integer, later, "0"},
+    Key{"in", texts, works},         Key{"out", texts, works},       Key{"tools", boolean, works},
+    Key{"reranker", boolean, works}, Key{"context", integer, works},
 };
 
 constexpr std::array of_model{
@@ -47,12 +44,12 @@ constexpr std::array of_model{
     Key{"concurrencyLimit", integer, works},
     Key{"healthCheckTimeout", integer, works},
     Key{"macros", anything, works},
-    Key{"filters", mapping, later, {}, filter_keys},
-    Key{"metadata", anything, later},
-    Key{"sendLoadingState", boolean, later},
-    Key{"timeouts", mapping, later, {}, timeout_keys},
-    Key{"compat", mapping, later, {}, compat_keys},
-    Key{"capabilities", mapping, later, {}, capability_keys},
+    Key{"filters", mapping, works, filter_keys},
+    Key{"metadata", anything, works},
+    Key{"sendLoadingState", boolean, works},
+    Key{"timeouts", mapping, works, timeout_keys},
+    Key{"compat", mapping, works, compat_keys},
+    Key{"capabilities", mapping, works, capability_keys},
 };
 
 constexpr std::array of_group{
@@ -74,60 +71,62 @@ constexpr std::array of_limits{
 };
 
 constexpr std::array matrix_keys{
-    Key{"vars", anything, later},
-    Key{"evict_costs", anything, later},
-    Key{"sets", anything, later},
+    Key{"vars", anything, works},
+    Key{"evict_costs", anything, works},
+    Key{"sets", anything, works},
 };
 
 constexpr std::array router_settings_keys{
-    Key{"groups", named, works, {}, of_group},
-    Key{"matrix", mapping, later, {}, matrix_keys},
+    Key{"groups", named, works, of_group},
+    Key{"matrix", mapping, works, matrix_keys},
 };
 constexpr std::array router_keys{
     Key{"use", text, works},
-    Key{"settings", mapping, works, {}, router_settings_keys},
+    Key{"settings", mapping, works, router_settings_keys},
 };
-constexpr std::array fifo_keys{Key{"priority", anything, later}};
-constexpr std::array scheduler_settings_keys{Key{"fifo", mapping, later, {}, fifo_keys}};
+constexpr std::array fifo_keys{Key{"priority", anything, works}};
+constexpr std::array scheduler_settings_keys{Key{"fifo", mapping, works, fifo_keys}};
 constexpr std::array scheduler_keys{
-    Key{"use", text, later, "fifo"},
-    Key{"settings", mapping, later, {}, scheduler_settings_keys},
+    Key{"use", text, works},
+    Key{"settings", mapping, works, scheduler_settings_keys},
 };
 constexpr std::array routing_keys{
-    Key{"router", mapping, works, {}, router_keys},
-    Key{"scheduler", mapping, later, {}, scheduler_keys},
+    Key{"router", mapping, works, router_keys},
+    Key{"scheduler", mapping, works, scheduler_keys},
 };
 
-constexpr std::array profile_keys{
-    Key{"description", text, silent},
-    Key{"pins", anything, silent},
+constexpr std::array of_profile{
+    Key{"description", text, works},
+    Key{"pins", anything, works},
 };
-constexpr std::array selector_settings_keys{Key{"spillover", integer, silent}};
-constexpr std::array selector_keys{
-    Key{"strategy", text, silent},
-    Key{"targets", texts, silent},
-    Key{"settings", mapping, silent, {}, selector_settings_keys},
-    Key{"name", text, silent},
-    Key{"description", text, silent},
-    Key{"unlisted", boolean, silent},
-    Key{"metadata", anything, silent},
+constexpr std::array selector_settings_keys{Key{"spillover", integer, works}};
+constexpr std::array of_selector{
+    Key{"strategy", text, works},
+    Key{"targets", texts, works},
+    Key{"settings", mapping, works, selector_settings_keys},
+    Key{"name", text, works},
+    Key{"description", text, works},
+    Key{"unlisted", boolean, works},
+    Key{"metadata", anything, works},
 };
-constexpr std::array peer_keys{
-    Key{"proxy", text, silent},        Key{"apiKey", text, silent},
-    Key{"models", texts, silent},      Key{"filters", anything, silent},
-    Key{"timeouts", anything, silent},
+constexpr std::array of_peer{
+    Key{"proxy", text, works},
+    Key{"apiKey", text, works},
+    Key{"models", texts, works},
+    Key{"filters", mapping, works, filter_keys},
+    Key{"timeouts", mapping, works, timeout_keys},
 };
 
-constexpr std::array store_keys{Key{"path", text, later}};
-constexpr std::array activity_keys{Key{"session_id", texts, later}};
-constexpr std::array ui_keys{Key{"activity", mapping, later, {}, activity_keys}};
+constexpr std::array store_keys{Key{"path", text, works}};
+constexpr std::array activity_keys{Key{"session_id", texts, works}};
+constexpr std::array ui_keys{Key{"activity", mapping, works, activity_keys}};
 constexpr std::array performance_keys{
-    Key{"disabled", boolean, later},
-    Key{"every", text, later, "5s"},
+    Key{"disabled", boolean, works},
+    Key{"every", text, works},
 };
-constexpr std::array upstream_keys{Key{"ignorePaths", texts, later}};
+constexpr std::array upstream_keys{Key{"ignorePaths", texts, works}};
 constexpr std::array startup_keys{Key{"preload", texts, works}};
-constexpr std::array hook_keys{Key{"on_startup", mapping, works, {}, startup_keys}};
+constexpr std::array hook_keys{Key{"on_startup", mapping, works, startup_keys}};
 
 constexpr std::array of_top_level{
     Key{"healthCheckTimeout", integer, works},
@@ -138,25 +137,25 @@ constexpr std::array of_top_level{
     Key{"includeAliasesInList", boolean, works},
     Key{"apiKeys", texts, works},
     Key{"macros", anything, works},
-    Key{"hooks", mapping, works, {}, hook_keys},
-    Key{"models", named, works, {}, of_model},
-    Key{"groups", named, works, {}, of_group},
-    Key{"routing", mapping, works, {}, routing_keys},
-    Key{"limits", mapping, works, {}, of_limits},
-    Key{"matrix", mapping, later, {}, matrix_keys},
-    Key{"profiles", named, later, {}, profile_keys},
-    Key{"selectors", named, later, {}, selector_keys},
-    Key{"peers", named, later, {}, peer_keys},
+    Key{"hooks", mapping, works, hook_keys},
+    Key{"models", named, works, of_model},
+    Key{"groups", named, works, of_group},
+    Key{"routing", mapping, works, routing_keys},
+    Key{"limits", mapping, works, of_limits},
+    Key{"matrix", mapping, works, matrix_keys},
+    Key{"profiles", named, works, of_profile},
+    Key{"selectors", named, works, of_selector},
+    Key{"peers", named, works, of_peer},
     Key{"logRequests", boolean, silent},
     Key{"logTimeFormat", text, later},
-    Key{"logToStdout", text, later, "proxy"},
-    Key{"metricsMaxInMemory", integer, later, "1000"},
-    Key{"captureBuffer", integer, later, "5|0"},
-    Key{"store", mapping, later, {}, store_keys},
-    Key{"ui", mapping, later, {}, ui_keys},
-    Key{"performance", mapping, later, {}, performance_keys},
-    Key{"sendLoadingState", boolean, later},
-    Key{"upstream", mapping, later, {}, upstream_keys},
+    Key{"logToStdout", text, later},
+    Key{"metricsMaxInMemory", integer, later},
+    Key{"captureBuffer", integer, later},
+    Key{"store", mapping, later, store_keys},
+    Key{"ui", mapping, later, ui_keys},
+    Key{"performance", mapping, later, performance_keys},
+    Key{"sendLoadingState", boolean, works},
+    Key{"upstream", mapping, works, upstream_keys},
 };
 
 }  // namespace
@@ -169,6 +168,15 @@ std::span<const Key> model_keys() noexcept {
 }
 std::span<const Key> group_keys() noexcept {
     return of_group;
+}
+std::span<const Key> profile_keys() noexcept {
+    return of_profile;
+}
+std::span<const Key> selector_keys() noexcept {
+    return of_selector;
+}
+std::span<const Key> peer_keys() noexcept {
+    return of_peer;
 }
 std::span<const Key> limit_keys() noexcept {
     return of_limits;

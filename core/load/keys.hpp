@@ -21,7 +21,7 @@ enum class Shape : std::uint8_t {
 
 enum class Support : std::uint8_t {
     works,
-    later,   ///< llama-swap's, known and checked, without effect in this version
+    later,   ///< llama-swap's, read and checked, without effect in this version
     silent,  ///< known, and without a meaning in llama-swap, too
 };
 
@@ -29,15 +29,15 @@ struct Key {
     std::string_view name;
     Shape shape;
     Support support;
-    /// For `later`: the values, separated by `|`, that ask for nothing and need no warning. Null,
-    /// false, "", [] and {} never need one.
-    std::string_view inert = {};
     std::span<const Key> members = {};
 };
 
 [[nodiscard]] std::span<const Key> top_level_keys() noexcept;
 [[nodiscard]] std::span<const Key> model_keys() noexcept;
 [[nodiscard]] std::span<const Key> group_keys() noexcept;
+[[nodiscard]] std::span<const Key> profile_keys() noexcept;
+[[nodiscard]] std::span<const Key> selector_keys() noexcept;
+[[nodiscard]] std::span<const Key> peer_keys() noexcept;
 [[nodiscard]] std::span<const Key> limit_keys() noexcept;
 
 }  // namespace corral::load

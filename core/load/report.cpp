@@ -41,6 +41,10 @@ void Report::warn(Mark mark, std::string message, std::string hint) {
     add(Severity::warning, mark, std::move(message), std::move(hint));
 }
 
+void Report::note(Mark mark, std::string message, std::string hint) {
+    add(Severity::note, mark, std::move(message), std::move(hint));
+}
+
 void Report::hide_line(int line) {
     hidden_.push_back(line);
 }

@@ -24,6 +24,8 @@ public:
 
     void error(Mark mark, std::string message, std::string hint = {});
     void warn(Mark mark, std::string message, std::string hint = {});
+    /// For what is no mistake: neither `serve` nor a strict `check` minds it.
+    void note(Mark mark, std::string message, std::string hint = {});
 
     /// From now on no diagnostic quotes this line, because it holds a secret.
     void hide_line(int line);
