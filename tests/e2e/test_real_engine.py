@@ -122,6 +122,8 @@ def test_a_real_model_is_unloaded_by_api(farm):
 
 def test_sigterm_while_a_real_model_streams_lets_the_stream_end(farm):
     """The stream runs to its [DONE], then Corral exits with 0 and leaves nothing."""
+    with farm.file.open("a") as file:  # a busy machine may need longer than the default's 30 s
+        file.write("\nlimits: {shutdownGrace: 600}\n")
     corral = farm.serve_found()
     connection, response = begin_stream(corral, farm.ids[0])
     with connection:
