@@ -30,11 +30,16 @@ ConfigLoad load_config(std::string_view yaml, std::string_view origin,
     Loading loading(report, root);
     loading.config.origin = std::string(origin);
     load::read_globals(loading);
+    load::read_records(loading);
+    load::read_upstream(loading);
     load::read_limits(loading);
     load::read_models(loading);
     load::read_groups(loading);
+    load::read_scheduler(loading);
+    load::read_peers(loading);
+    load::read_selectors(loading);
+    load::read_profiles(loading);
     load::read_preload(loading);
-    load::check_later_keys(loading);
     loading.keys.finish(report);
 
     ConfigLoad out;

@@ -13,14 +13,6 @@ namespace {
 
 using std::chrono::seconds;
 
-std::string trimmed(std::string_view text) {
-    constexpr std::string_view blanks = " \t\r\n\v\f";
-    const auto first = text.find_first_not_of(blanks);
-    return first == std::string_view::npos
-               ? std::string()
-               : std::string(text.substr(first, text.find_last_not_of(blanks) - first + 1));
-}
-
 void read_health_check_timeout(Loading& loading, Reader& reader) {
     constexpr std::int64_t least = 15;  // llama-swap's
     const Node* node = loading.root.find("healthCheckTimeout");
@@ -133,6 +125,42 @@ ModelId Loading::resolve(const std::string& name) const {
     return alias != aliases.end() ? ModelId(alias->second) : ModelId();
 }
 
+ModelConfig* Loading::model(const ModelId& id) {
+    const auto at =
+        std::lower_bound(config.models.begin(), config.models.end(), id,
+                         [](const ModelConfig& m, const ModelId& wanted) { return m.id < wanted; });
+    return at != config.models.end() && at->id == id ? &*at : nullptr;
+}
+
+std::string Loading::nearest_model(std::string_view name) const {
+    constexpr std::size_t names_max = 10'000;  // each is compared, for each mistake
+    if (report.full() || config.models.size() + aliases.size() > names_max) {
+        return {};
+    }
+    std::vector<std::string_view> known;
+    for (const ModelConfig& model : config.models) {
+        known.emplace_back(model.id.str());
+        known.insert(known.end(), model.aliases.begin(), model.aliases.end());
+    }
+    const auto nearest = nearest_name(name, known);
+    return nearest.empty() ? std::string() : "did you mean \"" + std::string(nearest) + "\"?";
+}
+
+std::string trimmed(std::string_view text) {
+    constexpr std::string_view blanks = " \t\r\n\v\f";
+    const auto first = text.find_first_not_of(blanks);
+    return first == std::string_view::npos
+               ? std::string()
+               : std::string(text.substr(first, text.find_last_not_of(blanks) - first + 1));
+}
+
+std::vector<Entry> in_order(const Node& map) {
+    std::vector<Entry> entries = map.entries;
+    std::sort(entries.begin(), entries.end(),
+              [](const Entry& a, const Entry& b) { return a.key->text < b.key->text; });
+    return entries;
+}
+
 const Node* node_at(const Node& from, std::initializer_list<std::string_view> path) {
     const Node* node = &from;
     for (const auto key : path) {
@@ -199,6 +227,9 @@ void read_globals(Loading& loading) {
         loading.config.include_aliases_in_list =
             reader.boolean(*node, "includeAliasesInList").value_or(false);
     }
+    if (const Node* node = loading.root.find("sendLoadingState")) {
+        loading.send_loading_state = reader.boolean(*node, "sendLoadingState").value_or(false);
+    }
 }
 
 void read_preload(Loading& loading) {
@@ -218,15 +249,10 @@ void read_preload(Loading& loading) {
             loading.config.preload.push_back(id.str());
             continue;
         }
-        std::vector<std::string_view> known;
-        for (const auto& model : loading.config.models) {
-            known.push_back(model.id.str());
-        }
-        const auto nearest = nearest_name(name, known);
         loading.report.warn(
             (*names)[i].mark,
             "hooks.on_startup.preload: no model or alias \"" + name + "\": it is not loaded",
-            nearest.empty() ? "" : "did you mean \"" + std::string(nearest) + "\"?");
+            loading.nearest_model(name));
     }
 }
 

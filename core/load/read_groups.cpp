@@ -1,7 +1,6 @@
 // Groups, at the top level as llama-swap's older files have them or below routing.router, and the
 // group "(default)" with the models that are in none.
 #include "core/load/loading.hpp"
-#include "core/nearest.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -174,15 +173,10 @@ private:
     }
 
     void unknown(const Member& member, const GroupConfig& group) {
-        std::vector<std::string_view> names;
-        for (const ModelConfig& model : loading_.config.models) {
-            names.push_back(model.id.str());
-        }
-        const auto nearest = nearest_name(member.name.text, names);
         loading_.report.error(
             member.name.mark,
             "group " + group.id + ": no model config for \"" + member.name.text + "\"",
-            nearest.empty() ? "" : "did you mean \"" + std::string(nearest) + "\"?");
+            loading_.nearest_model(member.name.text));
     }
 
     Loading& loading_;

@@ -1,5 +1,5 @@
 // One model: its command, address, names and times. What depends on other models (aliases, ports)
-// is in read_models.cpp.
+// is in read_models.cpp; filters, time-outs, capabilities and metadata have readers of their own.
 #include "core/command_line.hpp"
 #include "core/endpoint.hpp"
 #include "core/load/loading.hpp"
@@ -34,10 +34,17 @@ public:
         read_cmd_stop();
         read_proxy(has_port);
         read_check_endpoint();
-        read_names();
         read_env();
+        if (has_port) {
+            model_.port = take_port(loading_, node_.mark);
+            reader_.fill_port(model_.port);  // what was read so far is expanded at each start
+        }
+        read_names();
+        read_flags();
         read_times();
         read_concurrency_limit();
+        read_parts();
+        read_aliases();
         return std::move(model_);
     }
 
@@ -157,8 +164,19 @@ private:
         text("name", model_.name);
         text("description", model_.description);
         text("useModelName", model_.use_model_name);
+    }
+
+    void read_flags() {
         if (const Node* node = node_.find("unlisted")) {
             model_.unlisted = reader_.boolean(*node, "unlisted").value_or(false);
+        }
+        const Node* state = node_.find("sendLoadingState");
+        model_.send_loading_state =
+            (state != nullptr ? reader_.boolean(*state, "sendLoadingState") : std::nullopt)
+                .value_or(loading_.send_loading_state);
+        if (const Node* node = node_at(node_, {"compat", "ignoreWebsockets"})) {
+            model_.ignore_websockets =
+                reader_.boolean(*node, "compat.ignoreWebsockets").value_or(false);
         }
     }
 
@@ -229,11 +247,51 @@ private:
         }
     }
 
+    void read_parts() {
+        if (const Node* node = node_.find("filters")) {
+            std::vector<PlacedText> ids;
+            model_.filters = read_filters(reader_, *node, "filters", ids);
+            collect(std::move(ids), loading_.requested_ids);
+        }
+        if (const Node* node = node_.find("timeouts")) {
+            model_.timeouts = read_upstream_timeouts(reader_, *node, "timeouts", {});
+        }
+        if (const Node* node = node_.find("capabilities")) {
+            model_.capabilities = read_capabilities(reader_, *node);
+        }
+        if (const Node* node = node_.find("metadata")) {
+            model_.metadata = read_metadata(reader_, *node, "metadata");
+        }
+    }
+
+    void read_aliases() {
+        const Node* node = node_.find("aliases");
+        if (auto names = node != nullptr ? reader_.texts(*node, "aliases") : std::nullopt) {
+            collect(std::move(*names), loading_.written_aliases);
+        }
+    }
+
+    /// Whether a name is free is known when all models are read.
+    void collect(std::vector<PlacedText> names, std::vector<WrittenName>& into) {
+        for (PlacedText& name : names) {
+            into.push_back({loading_.config.models.size(), std::move(name)});
+        }
+    }
+
     Loading& loading_;
     const Node& node_;
     Reader& reader_;
     ModelConfig model_;
 };
+
+/// llama-swap serves its /comfyui pages with the model of this name, and gives it what they need.
+void suit_comfyui(ModelConfig& model) {
+    constexpr std::uint32_t least = 50;
+    if (model.id.str() == "comfyui_auto") {
+        model.concurrency_limit = std::max(model.concurrency_limit, least);
+        model.ignore_websockets = true;
+    }
+}
 
 }  // namespace
 
@@ -244,13 +302,7 @@ ModelConfig read_model(Loading& loading, const std::string& id, const Node& node
     }
     Reader reader(loading.report, scope, loading.budget, id);
     ModelConfig model = ModelReader(loading, node, reader, id).read();
-    if (const Node* aliases = node.find("aliases")) {
-        if (const auto names = reader.texts(*aliases, "aliases")) {
-            for (const auto& [text, mark] : *names) {
-                add_alias(loading, model, text, mark);
-            }
-        }
-    }
+    suit_comfyui(model);
     return model;
 }
 

@@ -8,14 +8,6 @@
 namespace corral::load {
 namespace {
 
-/// Models are read in the order of their ids, byte by byte, because ports are given in it.
-std::vector<Entry> in_order(const Node& models) {
-    std::vector<Entry> entries = models.entries;
-    std::sort(entries.begin(), entries.end(),
-              [](const Entry& a, const Entry& b) { return a.key->text < b.key->text; });
-    return entries;
-}
-
 bool check_id(Loading& loading, const Node& key) {
     if (key.text.empty()) {
         loading.report.warn(key.mark, "a model without a name cannot be asked for: it is ignored");
@@ -30,69 +22,71 @@ bool check_id(Loading& loading, const Node& key) {
     return true;
 }
 
-/// The port for the model's ${PORT}, and the macro replaced where it is only shown to people.
-class PortCounter {
-public:
-    explicit PortCounter(std::uint16_t start) : start_(start), next_(start) {}
-
-    void assign(ModelConfig& model, Mark mark, Report& report) {
-        if (model.cmd.find("${PORT}") == std::string::npos) {
-            return;
-        }
-        if (next_ > 65535) {
-            if (!wrapped_) {
-                report.warn(mark, "more models than ports from startPort to 65535",
-                            "the numbers start again at startPort");
-            }
-            wrapped_ = true;
-            next_ = start_;
-        }
-        model.port = static_cast<std::uint16_t>(next_++);
-        const std::string text = std::to_string(model.port);
-        model.name = replace_macro(model.name, "PORT", text);
-        model.description = replace_macro(model.description, "PORT", text);
-        model.use_model_name = replace_macro(model.use_model_name, "PORT", text);
+void add_alias(Loading& loading, const WrittenName& alias) {
+    ModelConfig& model = loading.config.models[alias.model];
+    const auto& [text, mark] = alias.name;
+    if (text.empty()) {
+        loading.report.warn(mark, "model " + model.id.str() + ": an empty alias is ignored");
+        return;
     }
+    const auto [at, fresh] = loading.aliases.emplace(text, model.id.str());
+    if (!fresh) {
+        loading.report.error(mark, "duplicate alias " + text + " found in model: " + model.id.str(),
+                             "it is already an alias of " + at->second);
+        return;
+    }
+    model.aliases.push_back(text);
+    if (loading.model(ModelId(text)) != nullptr) {
+        loading.report.warn(mark, "alias " + text + " of model " + model.id.str() +
+                                      " is also the name of a model: the model of that name "
+                                      "answers");
+    }
+}
 
-private:
-    std::uint32_t start_;
-    std::uint32_t next_;
-    bool wrapped_ = false;
-};
-
-/// An alias that is also an id: the id wins, as with llama-swap, and nobody is told there.
-void warn_of_shadowed_aliases(Loading& loading, const Node& models) {
-    for (const Entry& entry : models.entries) {
-        const Node* aliases = entry.value->is_map() ? entry.value->find("aliases") : nullptr;
-        if (aliases == nullptr) {
-            continue;
-        }
-        for (const Node* alias : aliases->items) {
-            if (loading.config.find_id(ModelId(alias->text)) != nullptr) {
-                loading.report.warn(alias->mark,
-                                    "alias " + alias->text + " of model " + entry.key->text +
-                                        " is also the name of a model: the model of that name "
-                                        "answers");
-            }
-        }
+/// A key of setParamsByID is an alias, unless it is the model's own id.
+void add_requested_id(Loading& loading, const WrittenName& requested) {
+    ModelConfig& model = loading.config.models[requested.model];
+    const auto& [text, mark] = requested.name;
+    const std::string& id = model.id.str();
+    if (text == id) {
+        return;
+    }
+    if (text.empty()) {
+        loading.report.warn(
+            mark, "model " + id + " filters.setParamsByID: an empty name is no request's");
+        return;
+    }
+    if (loading.model(ModelId(text)) != nullptr) {
+        loading.report.error(mark, "model " + id + " filters.setParamsByID: key '" + text +
+                                       "' conflicts with an existing model ID");
+        return;
+    }
+    const auto [at, fresh] = loading.aliases.emplace(text, id);
+    if (fresh) {
+        model.aliases.push_back(text);
+    } else if (at->second != id) {
+        loading.report.error(mark, "duplicate alias '" + text + "' in model " + id +
+                                       " filters.setParamsByID, already used by model " +
+                                       at->second);
     }
 }
 
 }  // namespace
 
-void add_alias(Loading& loading, ModelConfig& model, const std::string& alias, Mark mark) {
-    if (alias.empty()) {
-        loading.report.warn(mark, "model " + model.id.str() + ": an empty alias is ignored");
-        return;
+std::uint16_t take_port(Loading& loading, Mark mark) {
+    constexpr std::uint32_t last = 65535;
+    if (loading.next_port == 0) {
+        loading.next_port = loading.config.start_port;
     }
-    const auto [at, fresh] = loading.aliases.emplace(alias, model.id.str());
-    if (!fresh) {
-        loading.report.error(mark,
-                             "duplicate alias " + alias + " found in model: " + model.id.str(),
-                             "it is already an alias of " + at->second);
-        return;
+    if (loading.next_port > last) {
+        if (!loading.ports_used_up) {
+            loading.report.warn(mark, "more models than ports from startPort to 65535",
+                                "the numbers start again at startPort");
+        }
+        loading.ports_used_up = true;
+        loading.next_port = loading.config.start_port;
     }
-    model.aliases.push_back(alias);
+    return static_cast<std::uint16_t>(loading.next_port++);
 }
 
 void read_models(Loading& loading) {
@@ -100,7 +94,7 @@ void read_models(Loading& loading) {
     if (models == nullptr || !models->is_map()) {
         return;  // the check of keys has reported it
     }
-    PortCounter ports(loading.config.start_port);
+    // Models are read in the order of their ids, because ports are given in it.
     for (const Entry& entry : in_order(*models)) {
         const std::string& id = entry.key->text;
         if (!check_id(loading, *entry.key)) {
@@ -114,11 +108,15 @@ void read_models(Loading& loading) {
                 "a model is a mapping with at least a cmd");
             continue;
         }
-        ModelConfig model = read_model(loading, id, *entry.value);
-        ports.assign(model, entry.key->mark, loading.report);
-        loading.config.models.push_back(std::move(model));
+        loading.config.models.push_back(read_model(loading, id, *entry.value));
     }
-    warn_of_shadowed_aliases(loading, *models);
+    for (const WrittenName& alias : loading.written_aliases) {
+        add_alias(loading, alias);
+    }
+    for (const WrittenName& requested : loading.requested_ids) {
+        add_requested_id(loading, requested);
+    }
+    check_fixed_ports(loading, *models);
 }
 
 }  // namespace corral::load

@@ -1,6 +1,7 @@
 #include "core/load/reader.hpp"
 
 #include "core/command_line.hpp"
+#include "core/config.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,6 +20,12 @@ std::string_view kind_name(const Node& node) {
 
 std::string quote(std::string_view name) {
     return "'${" + std::string(name) + "}'";
+}
+
+/// The part of a path that llama-swap names when a macro in it is unknown.
+std::string_view macro_place(std::string_view path) {
+    constexpr std::string_view capabilities = "capabilities";
+    return path.starts_with(capabilities) ? capabilities : path;
 }
 
 }  // namespace
@@ -132,6 +139,22 @@ std::optional<std::string> Reader::command(const Node& node, std::string_view pa
     return result ? std::optional(to_text(*result)) : std::nullopt;
 }
 
+std::optional<std::string> Reader::key(const Node& node, std::string_view path) {
+    auto result = scope_.expand(node.text, budget_);
+    if (!result) {
+        report_.error(node.mark, place(path) + ": " + result.error().detail);
+        return std::nullopt;
+    }
+    replace_port(*result);
+    std::string text = to_text(*result);
+    if (const auto macro = find_macro(text, 0)) {
+        report_.error(node.mark,
+                      "unknown macro " + quote(macro->name) + " found in " + place(path) + " key");
+        return std::nullopt;
+    }
+    return text;
+}
+
 void Reader::check_macros(const Node& node, std::string_view path) {
     if (node.is_scalar()) {
         static_cast<void>(scalar(node, path));
@@ -150,10 +173,23 @@ std::optional<Value> Reader::expanded(const Node& node, Value value, std::string
         report_.error(node.mark, place(path) + ": " + result.error().detail);
         return std::nullopt;
     }
+    replace_port(*result);
     if (!check_unknown(node, *result, path)) {
         return std::nullopt;
     }
     return std::move(*result);
+}
+
+void Reader::replace_port(Value& value) const {
+    auto* text = std::get_if<std::string>(&value);
+    if (port_ == 0 || text == nullptr || text->find("${PORT}") == std::string::npos) {
+        return;
+    }
+    if (*text == "${PORT}") {
+        value = static_cast<std::int64_t>(port_);
+    } else {
+        *text = replace_macro(*text, "PORT", std::to_string(port_));
+    }
 }
 
 bool Reader::check_unknown(const Node& node, const Value& value, std::string_view path) {
@@ -175,9 +211,10 @@ bool Reader::check_unknown(const Node& node, const Value& value, std::string_vie
         const bool named =
             std::find(named_fields.begin(), named_fields.end(), path) != named_fields.end();
         report_.error(node.mark,
-                      !model_.empty() && named ? "unknown macro " + quote(at->name) + " found in " +
-                                                     model_ + "." + std::string(path)
-                                               : place(path) + ": unknown macro " + quote(at->name),
+                      !model_.empty() && named
+                          ? "unknown macro " + quote(at->name) + " found in " + model_ + "." +
+                                std::string(path)
+                          : place(macro_place(path)) + ": unknown macro " + quote(at->name),
                       hint);
         return false;
     }

@@ -6,6 +6,7 @@
 #include "core/load/report.hpp"
 #include "core/load/yaml_tree.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,9 @@ public:
     /// A command: comment lines dropped before macros are expanded.
     [[nodiscard]] std::optional<std::string> command(const Node& node, std::string_view path);
 
+    /// A key whose macros are expanded, unlike those of all other keys; `path` names its map.
+    [[nodiscard]] std::optional<std::string> key(const Node& node, std::string_view path);
+
     /// Looks for unknown macros in everything below the node.
     void check_macros(const Node& node, std::string_view path);
 
@@ -48,6 +52,12 @@ public:
 
     /// Whether ${PORT} may be used; a model says so when it has read its cmd.
     void allow_port(bool allowed) { port_allowed_ = allowed; }
+    /// From now on ${PORT} becomes this number, for values that are not expanded again when the
+    /// model starts.
+    void fill_port(std::uint16_t port) { port_ = port; }
+
+    /// Takes from the budget of all expansions; false when it is used up.
+    [[nodiscard]] bool spend(std::size_t bytes) noexcept { return budget_.spend(bytes); }
 
     [[nodiscard]] Report& report() { return report_; }
 
@@ -55,12 +65,14 @@ private:
     [[nodiscard]] std::optional<Value> expanded(const Node& node, Value value,
                                                 std::string_view path);
     [[nodiscard]] bool check_unknown(const Node& node, const Value& value, std::string_view path);
+    void replace_port(Value& value) const;
 
     Report& report_;
     const MacroScope& scope_;
     MacroBudget& budget_;
     std::string model_;
     bool port_allowed_ = false;
+    std::uint16_t port_ = 0;  ///< 0: ${PORT} stays
 };
 
 }  // namespace corral::load

@@ -12,23 +12,6 @@ using namespace corral::test;
 using namespace std::chrono_literals;
 using Words = std::vector<std::string>;
 
-namespace {
-
-Config good(std::string_view yaml, const Variables& variables = {}) {
-    auto loaded = load(yaml, variables);
-    INFO(all_of(loaded));
-    REQUIRE(loaded.config);
-    return *loaded.config;
-}
-
-const ModelConfig& model(const Config& config, const std::string& id) {
-    const auto* found = config.find_id(ModelId(id));
-    REQUIRE(found != nullptr);
-    return *found;
-}
-
-}  // namespace
-
 TEST_CASE("an empty file is the default config") {
     // Guards: the defaults of the contract's 2.1, and an empty default group.
     const auto config = good("");

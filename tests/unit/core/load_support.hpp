@@ -2,6 +2,8 @@
 // Helpers of the loader's tests: load a text with a given environment, look for a diagnostic.
 #include "core/config_load.hpp"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -45,6 +47,59 @@ inline std::string all_of(const ConfigLoad& loaded) {
         out += "\n" + format_diagnostic(diagnostic, false);
     }
     return out;
+}
+
+/// The config that the text means; it must have no errors.
+inline Config good(std::string_view yaml, const Variables& variables = {}) {
+    auto loaded = load(yaml, variables);
+    INFO(all_of(loaded));
+    REQUIRE(loaded.config);
+    return *loaded.config;
+}
+
+/// The model with this id, which must be there.
+inline const ModelConfig& model(const Config& config, const std::string& id) {
+    const auto* found = config.find_id(ModelId(id));
+    REQUIRE(found != nullptr);
+    return *found;
+}
+
+/// A file with one model `m` whose mapping holds these lines besides a good cmd.
+inline std::string model_with(const std::string& keys) {
+    return "models:\n  m:\n    cmd: server --port ${PORT}\n    " + keys + "\n";
+}
+
+/// A file and what is said about it.
+struct Row {
+    std::string yaml;
+    const char* says;
+    int line = 0;  ///< 0: not looked at
+};
+
+/// The file is refused in these words.
+inline void check_refused(const Row& row, const Variables& variables = {}) {
+    CAPTURE(row.yaml);
+    const auto loaded = load(row.yaml, variables);
+    CAPTURE(all_of(loaded));
+    CAPTURE(std::string(row.says));
+    const auto* found = error_with(loaded, row.says);
+    REQUIRE(found != nullptr);
+    CHECK(!loaded.config);
+    CHECK(found->file == "t.yaml");
+    CHECK((row.line == 0 || found->line == row.line));
+}
+
+/// The file is served, and a strict check says this.
+inline void check_warned(const Row& row) {
+    CAPTURE(row.yaml);
+    const auto loaded = load(row.yaml);
+    CAPTURE(all_of(loaded));
+    CAPTURE(std::string(row.says));
+    const auto* found = warning_with(loaded, row.says);
+    REQUIRE(found != nullptr);
+    CHECK(loaded.config);
+    CHECK(!has_errors(loaded.diagnostics));
+    CHECK((row.line == 0 || found->line == row.line));
 }
 
 }  // namespace corral::test
