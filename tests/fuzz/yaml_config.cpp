@@ -3,6 +3,10 @@
 // the same; and no value of the environment stands in a quoted line.
 
 #include "core/config_load.hpp"
+#include "core/load/param_path.hpp"
+#include "core/path_patterns.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 using namespace corral;
 
@@ -18,6 +23,61 @@ namespace {
 void require(bool holds) {
     if (!holds) {
         std::abort();
+    }
+}
+
+void check_settings(const std::vector<ParamSetting>& settings) {
+    require(std::is_sorted(settings.begin(), settings.end(),
+                           [](const auto& a, const auto& b) { return a.path < b.path; }));
+    for (const auto& setting : settings) {
+        require(load::param_path_mistake(setting.path).empty());
+        require(!load::is_protected_path(setting.path));
+        require(nlohmann::json::accept(setting.json));
+    }
+}
+
+void check_filters(const Filters& filters) {
+    require(std::is_sorted(filters.strip_params.begin(), filters.strip_params.end()));
+    for (const auto& path : filters.strip_params) {
+        require(load::param_path_mistake(path).empty() && !load::is_protected_path(path));
+    }
+    check_settings(filters.set_params);
+    for (const auto& [id, settings] : filters.set_params_by_id) {
+        require(!settings.empty());
+        check_settings(settings);
+    }
+}
+
+void check_metadata(const std::string& metadata) {
+    require(metadata.empty() || nlohmann::json::parse(metadata).is_object());
+}
+
+bool leads_to_model(const Config& config, const std::string& name) {
+    return config.find(name) != nullptr || config.find_peer_model(name).peer != nullptr;
+}
+
+/// What stands for models stands for some that there are.
+void check_names(const Config& config) {
+    for (const auto& peer : config.peers) {
+        require(!peer.proxy.empty());
+        check_filters(peer.filters);
+        for (const auto& model : peer.models) {
+            require(config.find_peer_model(peer.id + "/" + model).peer == &peer);
+        }
+    }
+    for (const auto& selector : config.selectors) {
+        require(!selector.targets.empty() && selector.spillover >= 1);
+        check_metadata(selector.metadata);
+        for (const auto& target : selector.targets) {
+            require(leads_to_model(config, target));
+        }
+    }
+    for (const auto& profile : config.profiles) {
+        require(!profile.pins.empty());
+        for (const auto& [name, target] : profile.pins) {
+            require(target.empty() || leads_to_model(config, target) ||
+                    config.find_selector(target) != nullptr);
+        }
     }
 }
 
@@ -37,6 +97,9 @@ void check_model(const Config& config, const ModelConfig& model) {
     for (const auto& variable : model.env) {
         require(variable.find('=') != std::string::npos);
     }
+    check_filters(model.filters);
+    check_metadata(model.metadata);
+    require(model.timeouts.connect.count() >= 0 && model.capabilities.context >= 0);
 }
 
 void check_config(const Config& config) {
@@ -59,6 +122,11 @@ void check_config(const Config& config) {
     for (const auto& key : config.api_keys) {
         require(!key.empty());
     }
+    require(!config.ignore_paths.empty());
+    for (const auto& pattern : config.ignore_paths) {
+        require(path_pattern_mistake(pattern).empty());
+    }
+    check_names(config);
     require(config.start_port != 0 && config.limits.connections > 0);
 }
 
