@@ -1,6 +1,6 @@
 #include "proxy/http/body_model.hpp"
 
-#include <nlohmann/json.hpp>
+#include "proxy/http/json_edit.hpp"
 
 #include <type_traits>
 
@@ -100,7 +100,7 @@ bool BodyModel::replace_model(std::string& body, std::string_view name) const {
         return true;
     };
     if (const auto* json = std::get_if<ModelField>(&scanner_)) {
-        return put(json->span(), nlohmann::json(name).dump());
+        return put(json->span(), json_quoted(name));
     }
     if (const auto* form = std::get_if<MultipartModel>(&scanner_)) {
         return put(form->span(), name);
