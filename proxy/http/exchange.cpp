@@ -26,6 +26,16 @@ Error client_left() {
     return {Errc::cancelled, Blame::client, "the client closed the connection"};
 }
 
+Error too_large(std::size_t bytes_max, bool for_filters) {
+    const auto bytes = std::to_string(bytes_max) + " bytes";
+    std::string detail =
+        for_filters
+            ? "the body is larger than " + bytes +
+                  ", and the model's filters need the whole of it: send less, or"
+            : "the first " + bytes + " of the body do not name a model: put \"model\" first, or";
+    return {Errc::body_too_large, Blame::client, detail + " raise limits.body_buffered"};
+}
+
 Error body_read_error(const error_code& ec) {
     if (ec == asio::error::timed_out) {
         return {Errc::timed_out, Blame::client, "the request's body did not arrive in time"};
@@ -43,7 +53,8 @@ Exchange::Exchange(Wire& client, const RequestHead& head, std::string_view peer,
       context_(context),
       config_(std::move(config)),
       body_(client, head.framing, Blame::client),
-      scanner_(head.fields) {}
+      scanner_(head.fields),
+      leaves_(head.framing) {}
 
 Exchange::~Exchange() {
     release_held();
@@ -63,7 +74,7 @@ asio::awaitable<Result<std::string>> Exchange::find_model() {
         if (auto scanned = scan_pieces(); !scanned) {
             co_return scanned.error();
         }
-        if (auto held = hold_pieces(); !held) {
+        if (auto held = hold_pieces(Hold::until_named); !held) {
             co_return held.error();
         }
     }
@@ -116,18 +127,15 @@ Result<void> Exchange::scan_pieces() {
     return {};
 }
 
-Result<void> Exchange::hold_pieces() {
+Result<void> Exchange::hold_pieces(Hold why) {
     const auto& limits = config_->limits;
     for (const auto piece : pieces_) {
         if (held_.size() + piece.size() > limits.body_buffered) {
-            return Error(Errc::body_too_large, Blame::client,
-                         "the first " + std::to_string(limits.body_buffered) +
-                             " bytes of the body do not name a model: put \"model\" first, or "
-                             "raise limits.body_buffered");
+            return too_large(limits.body_buffered, why == Hold::for_filters);
         }
         if (context_.bytes_held + piece.size() > limits.body_buffered_total) {
             return Error(Errc::overloaded, Blame::internal,
-                         "too many request bodies are waiting for their model's name "
+                         "too many request bodies have to be held at once "
                          "(limits.body_buffered_total)");
         }
         held_.append(piece);
@@ -154,13 +162,17 @@ bool Exchange::skip_rest() {
 }
 
 asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::string target) {
-    if (scanning_ && scanner_.has_model() && !model.use_model_name.empty()) {
-        const auto before = static_cast<std::ptrdiff_t>(held_.size());
-        if (scanner_.replace_model(held_, model.use_model_name)) {
-            length_change_ = static_cast<std::ptrdiff_t>(held_.size()) - before;
+    RelayOutcome out;
+    const std::string_view name = model.use_model_name.empty() ? sent_name_ : model.use_model_name;
+    if (model.filters.empty()) {
+        rename_model(name);
+    } else {
+        auto changed = co_await change_body(model.filters, name);
+        if (!changed) {
+            out.error = changed.error();
+            co_return out;
         }
     }
-    RelayOutcome out;
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
         auto lease = co_await admit(model);
         if (!lease) {
@@ -223,10 +235,7 @@ asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const Lease& le
     RequestEdit edit;
     edit.target = target;
     edit.client_address = peer_;
-    edit.framing = head_.framing;
-    if (edit.framing.kind == BodyKind::content_length) {
-        edit.framing.length += static_cast<std::uint64_t>(length_change_);  // may wrap downwards
-    }
+    edit.framing = leaves_;
     edit.upgrade = !head_.upgrade.empty();
     // With keys configured, the client's credentials are ours and no business of the upstream.
     edit.drop = config_->api_keys.empty() ? std::span<const std::string_view>(always_drop)

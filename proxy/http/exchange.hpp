@@ -8,6 +8,7 @@
 #include "proxy/http/body_model.hpp"
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/head_rules.hpp"
+#include "proxy/http/json_edit.hpp"
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
 #include "proxy/http/wire.hpp"
@@ -16,8 +17,10 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,8 +38,13 @@ public:
     /// Reads the body until it names a model or is at its end. Errors: model_missing,
     /// malformed_json, bad_request, body_too_large, overloaded, timed_out, cancelled.
     [[nodiscard]] asio::awaitable<Result<std::string>> find_model();
-    /// Gets the model going and relays its answer. `target` is the request line's for the upstream.
-    /// When the outcome has an error and no head was sent, the caller answers it.
+    /// A profile, a selector or a peer has other names for what the body calls its model:
+    /// `asked_for` is what setParamsByID goes by, `sent_name` what the body says when it leaves. A
+    /// useModelName goes before that. Comes between find_model and run.
+    void set_names(std::string asked_for, std::string sent_name);
+    /// Changes the body as the model's config says, gets the model going and relays its answer.
+    /// `target` is the request line's for the upstream. When the outcome has an error and no head
+    /// was sent, the caller answers it.
     [[nodiscard]] asio::awaitable<RelayOutcome> run(const ModelConfig& model, std::string target);
 
     /// Waits until the model is ready while watching the client. Errors: as Fleet::acquire, and
@@ -52,8 +60,16 @@ public:
 private:
     asio::awaitable<Result<void>> next_pieces();
     Result<void> scan_pieces();
-    Result<void> hold_pieces();
+    /// Why pieces are held: until the model is named, or all of them for the filters.
+    enum class Hold : std::uint8_t { until_named, for_filters };
+    Result<void> hold_pieces(Hold why);
     void release_held() noexcept;
+    /// Lets the body say this name where it names a model; empty: as it is.
+    void rename_model(std::string_view name);
+    /// The same and what the filters ask for. When that is anything, the body is read to its end
+    /// first, and it leaves with its length. Only JSON has more than its name changed.
+    asio::awaitable<Result<void>> change_body(const Filters& filters, std::string_view name);
+    Result<void> edit_held(std::span<const JsonEdit> edits);
     asio::awaitable<RelayOutcome> converse(Wire& upstream, const Lease& lease,
                                            std::string_view target);
     asio::awaitable<void> send_all(Wire& upstream, std::string_view head_text, bool chunked);
@@ -69,11 +85,12 @@ private:
     BodyModel scanner_;
     bool scanning_ = false;  ///< the body decides about the model, so all of it is checked
     std::vector<std::string_view> pieces_;
-    std::string held_;                  ///< body bytes that were read and not sent yet
-    std::size_t held_counted_ = 0;      ///< of them, counted in SessionContext::bytes_held
-    std::ptrdiff_t length_change_ = 0;  ///< by edits of the body
-    std::optional<Error> refusal_;      ///< why the rest of the body is not accepted
-    bool continued_ = false;            ///< 100 Continue was sent
+    std::string held_;                   ///< body bytes that were read and not sent yet
+    std::size_t held_counted_ = 0;       ///< of them, counted in SessionContext::bytes_held
+    Framing leaves_;                     ///< of the body when it leaves, changed by edits
+    std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
+    std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
+    bool continued_ = false;             ///< 100 Continue was sent
     bool client_gone_ = false;
     bool keeps_body_ = true;  ///< held_ is still the whole body from its start
     bool answered_ = false;   ///< the answer has ended before the request has

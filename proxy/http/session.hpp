@@ -27,7 +27,7 @@ struct SessionContext {
     UpstreamPool pool;
     bool draining = false;       ///< answer what is in flight, then close
     std::size_t sessions = 0;    ///< open client connections
-    std::size_t bytes_held = 0;  ///< of bodies whose model is not known yet
+    std::size_t bytes_held = 0;  ///< of bodies: for their model or filters
     std::uint64_t requests = 0;  ///< numbers requests for the log
     std::list<Wire*> idle;       ///< connections between two requests: closed at once by drain
 };
