@@ -233,7 +233,8 @@ private:
     }
 
     Error unknown_model(std::string_view name) const {
-        std::string detail = "model \"" + safe_text(name, 256) + "\" not found";
+        // llama-swap's words first: its users' scripts look for them.
+        std::string detail = "no router for requested model \"" + safe_text(name, 256) + "\"";
         detail += config_->models.empty() ? ": no model is configured"
                                           : ": GET /v1/models lists what there is";
         return {Errc::model_not_found, Blame::client, std::move(detail)};
