@@ -50,4 +50,6 @@ function(corral_unit_test name)
   add_executable(${T_TIER}_${name} ${T_SOURCES})
   target_link_libraries(${T_TIER}_${name} PRIVATE corral::flags corral::doctest_main ${T_LINK})
   corral_test(${name} TIER ${T_TIER} COMMAND ${T_TIER}_${name})
+  # Where the compiler ran: ccache with a base_dir makes __FILE__ relative to it.
+  set_tests_properties("${T_TIER}.${name}" PROPERTIES WORKING_DIRECTORY "${CMAKE_BINARY_DIR}")
 endfunction()

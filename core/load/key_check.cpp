@@ -3,34 +3,40 @@
 #include "core/nearest.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <vector>
 
 namespace corral::load {
 namespace {
 
-const Key* find_key(std::span<const Key> keys, std::string_view name) {
-    const auto at =
-        std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return key.name == name; });
-    return at != keys.end() ? &*at : nullptr;
-}
-
 std::string below(const std::string& path, std::string_view name) {
     return path.empty() ? std::string(name) : path + "." + std::string(name);
 }
 
-/// Where a key belongs that is known, but not here.
-std::string_view home_of(std::string_view name) {
+/// One level of the table, and the path that leads there.
+struct Level {
+    std::string path;
+    std::span<const Key> keys;
+};
+
+/// Where a key belongs that is known, but not here; the nearest to the top when in several places.
+std::string home_of(std::string_view name) {
     if (find_key(model_keys(), name) != nullptr) {
         return "it belongs to a model, below models.<name>";
     }
     if (find_key(top_level_keys(), name) != nullptr) {
         return "it belongs to the top level of the file";
     }
-    if (find_key(group_keys(), name) != nullptr) {
-        return "it belongs to a group, below groups.<name>";
-    }
-    if (find_key(limit_keys(), name) != nullptr) {
-        return "it belongs below limits";
+    std::deque<Level> levels{{"", top_level_keys()}};
+    for (; !levels.empty(); levels.pop_front()) {
+        const Level& level = levels.front();
+        if (find_key(level.keys, name) != nullptr) {
+            return "it belongs below " + level.path;
+        }
+        for (const Key& key : level.keys) {
+            const std::string any = key.shape == Shape::named ? ".<name>" : "";
+            levels.push_back({below(level.path, key.name) + any, key.members()});
+        }
     }
     return {};
 }
@@ -44,7 +50,7 @@ void unknown_key(const Node& name, std::span<const Key> keys, Reader& reader,
     std::vector<std::string_view> names;
     std::transform(keys.begin(), keys.end(), std::back_inserter(names),
                    [](const Key& key) { return key.name; });
-    std::string hint(home_of(name.text));
+    std::string hint = home_of(name.text);
     if (const auto nearest = nearest_name(name.text, names); !nearest.empty()) {
         hint = "did you mean \"" + std::string(nearest) + "\"?";
     }
@@ -77,10 +83,10 @@ void KeyCheck::known(const Node& value, const Key& key, Reader& reader, const st
     if (value.is_null()) {
         return;
     }
-    if (key.support == Support::later) {
+    if (key.traits.support == Support::later) {
         no_effect(value, key, path);
     }
-    if (key.support == Support::silent) {
+    if (key.traits.support == Support::silent) {
         reader.check_macros(value, path);
     }
     if (key.shape != Shape::mapping && key.shape != Shape::named) {
@@ -89,7 +95,7 @@ void KeyCheck::known(const Node& value, const Key& key, Reader& reader, const st
     if (!value.is_map()) {
         reader.type_error(value, path, "a mapping");
     } else if (key.shape == Shape::mapping) {
-        mapping(value, key.members, reader, path);
+        mapping(value, key.members(), reader, path);
     }
 }
 

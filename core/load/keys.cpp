@@ -1,5 +1,7 @@
+// The table of keys: the top level of the file. What lies below is in keys_of_*.cpp.
 #include "core/load/keys.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace corral::load {
@@ -8,178 +10,139 @@ namespace {
 using enum Shape;
 using enum Support;
 
-constexpr std::array filter_keys{
-    Key{"stripParams", text, works},
-    Key{"strip_params", text, works},
-    Key{"setParams", anything, works},
-    Key{"setParamsByID", anything, works},
+constexpr std::array of_startup{
+    Key{"preload", texts, "[]", "models or aliases to load when Corral starts",
+        Traits{.compared = "an unknown name is warned of"}},
 };
+std::span<const Key> startup_keys() noexcept {
+    return of_startup;
+}
+constexpr std::array of_hooks{
+    Key{"on_startup", mapping, "{}", "when Corral starts", Traits{.members = startup_keys}},
+};
+std::span<const Key> hook_keys() noexcept {
+    return of_hooks;
+}
 
-constexpr std::array timeout_keys{
-    Key{"connect", integer, works},        Key{"keepalive", integer, works},
-    Key{"responseHeader", integer, works}, Key{"tlsHandshake", integer, works},
-    Key{"expectContinue", integer, works}, Key{"idleConn", integer, works},
+constexpr std::array of_upstream{
+    Key{"ignorePaths", patterns, R"(['.*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$'])",
+        "regular expressions (RE2); a request below `/upstream/` whose path one of them matches "
+        "does not load the model"},
 };
+std::span<const Key> upstream_keys() noexcept {
+    return of_upstream;
+}
 
-constexpr std::array compat_keys{Key{"ignoreWebsockets", boolean, works}};
+constexpr std::array of_store{
+    Key{"path", text, "", "the SQLite file that keeps the activity",
+        Traits{.required = true, .otherwise = "memory only"}},
+};
+std::span<const Key> store_keys() noexcept {
+    return of_store;
+}
 
-constexpr std::array capability_keys{
-    Key{"in", texts, works},         Key{"out", texts, works},       Key{"tools", boolean, works},
-    Key{"reranker", boolean, works}, Key{"context", integer, works},
+constexpr std::array of_activity{
+    Key{"session_id", texts, R"(["X-Session-ID", "X-Litellm-Session-Id"])",
+        "header fields whose value is shown as the session of a request; `[]`: none"},
 };
+std::span<const Key> activity_keys() noexcept {
+    return of_activity;
+}
+constexpr std::array of_ui{
+    Key{"activity", mapping, "{}", "the page of the activity", Traits{.members = activity_keys}},
+};
+std::span<const Key> ui_keys() noexcept {
+    return of_ui;
+}
 
-constexpr std::array of_model{
-    Key{"cmd", text, works},
-    Key{"cmdStop", text, works},
-    Key{"proxy", text, works},
-    Key{"aliases", texts, works},
-    Key{"env", texts, works},
-    Key{"checkEndpoint", text, works},
-    Key{"ttl", integer, works},
-    Key{"unloadTimeout", integer, works},
-    Key{"unlisted", boolean, works},
-    Key{"useModelName", text, works},
-    Key{"name", text, works},
-    Key{"description", text, works},
-    Key{"concurrencyLimit", integer, works},
-    Key{"healthCheckTimeout", integer, works},
-    Key{"macros", anything, works},
-    Key{"filters", mapping, works, filter_keys},
-    Key{"metadata", anything, works},
-    Key{"sendLoadingState", boolean, works},
-    Key{"timeouts", mapping, works, timeout_keys},
-    Key{"compat", mapping, works, compat_keys},
-    Key{"capabilities", mapping, works, capability_keys},
+constexpr std::array of_performance{
+    Key{"disabled", boolean, "false", "the machine's load is not measured"},
+    Key{"every", duration, "5s", "how often it is measured, at least every `5s`"},
 };
+std::span<const Key> performance_keys() noexcept {
+    return of_performance;
+}
 
-constexpr std::array of_group{
-    Key{"swap", boolean, works},
-    Key{"exclusive", boolean, works},
-    Key{"persistent", boolean, works},
-    Key{"members", texts, works},
-};
-
-constexpr std::array of_limits{
-    Key{"headBytesMax", anything, works},      Key{"headLineBytesMax", anything, works},
-    Key{"headFieldsMax", anything, works},     Key{"bodyBuffered", anything, works},
-    Key{"bodyBufferedTotal", anything, works}, Key{"connections", anything, works},
-    Key{"waitingPerModel", anything, works},   Key{"headTimeout", anything, works},
-    Key{"bodyIdleTimeout", anything, works},   Key{"keepAliveTimeout", anything, works},
-    Key{"writeTimeout", anything, works},      Key{"queueTimeout", anything, works},
-    Key{"connectTimeout", anything, works},    Key{"probeTimeout", anything, works},
-    Key{"shutdownGrace", anything, works},
-};
-
-constexpr std::array matrix_keys{
-    Key{"vars", anything, works},
-    Key{"evict_costs", anything, works},
-    Key{"sets", anything, works},
-};
-
-constexpr std::array router_settings_keys{
-    Key{"groups", named, works, of_group},
-    Key{"matrix", mapping, works, matrix_keys},
-};
-constexpr std::array router_keys{
-    Key{"use", text, works},
-    Key{"settings", mapping, works, router_settings_keys},
-};
-constexpr std::array fifo_keys{Key{"priority", anything, works}};
-constexpr std::array scheduler_settings_keys{Key{"fifo", mapping, works, fifo_keys}};
-constexpr std::array scheduler_keys{
-    Key{"use", text, works},
-    Key{"settings", mapping, works, scheduler_settings_keys},
-};
-constexpr std::array routing_keys{
-    Key{"router", mapping, works, router_keys},
-    Key{"scheduler", mapping, works, scheduler_keys},
-};
-
-constexpr std::array of_profile{
-    Key{"description", text, works},
-    Key{"pins", anything, works},
-};
-constexpr std::array selector_settings_keys{Key{"spillover", integer, works}};
-constexpr std::array of_selector{
-    Key{"strategy", text, works},
-    Key{"targets", texts, works},
-    Key{"settings", mapping, works, selector_settings_keys},
-    Key{"name", text, works},
-    Key{"description", text, works},
-    Key{"unlisted", boolean, works},
-    Key{"metadata", anything, works},
-};
-constexpr std::array of_peer{
-    Key{"proxy", text, works},
-    Key{"apiKey", text, works},
-    Key{"models", texts, works},
-    Key{"filters", mapping, works, filter_keys},
-    Key{"timeouts", mapping, works, timeout_keys},
-};
-
-constexpr std::array store_keys{Key{"path", text, works}};
-constexpr std::array activity_keys{Key{"session_id", texts, works}};
-constexpr std::array ui_keys{Key{"activity", mapping, works, activity_keys}};
-constexpr std::array performance_keys{
-    Key{"disabled", boolean, works},
-    Key{"every", text, works},
-};
-constexpr std::array upstream_keys{Key{"ignorePaths", texts, works}};
-constexpr std::array startup_keys{Key{"preload", texts, works}};
-constexpr std::array hook_keys{Key{"on_startup", mapping, works, startup_keys}};
+constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 4> outputs{"proxy", "upstream", "both", "none"};
+constexpr std::array<std::string_view, 16> time_formats{
+    "",       "ansic",      "unixdate",   "rubydate", "rfc822",      "rfc822z",
+    "rfc850", "rfc1123",    "rfc1123z",   "rfc3339",  "rfc3339nano", "kitchen",
+    "stamp",  "stampmilli", "stampmicro", "stampnano"};
 
 constexpr std::array of_top_level{
-    Key{"healthCheckTimeout", integer, works},
-    Key{"logLevel", text, works},
-    Key{"globalTTL", integer, works},
-    Key{"unloadTimeout", integer, works},
-    Key{"startPort", integer, works},
-    Key{"includeAliasesInList", boolean, works},
-    Key{"apiKeys", texts, works},
-    Key{"macros", anything, works},
-    Key{"hooks", mapping, works, hook_keys},
-    Key{"models", named, works, of_model},
-    Key{"groups", named, works, of_group},
-    Key{"routing", mapping, works, routing_keys},
-    Key{"limits", mapping, works, of_limits},
-    Key{"matrix", mapping, works, matrix_keys},
-    Key{"profiles", named, works, of_profile},
-    Key{"selectors", named, works, of_selector},
-    Key{"peers", named, works, of_peer},
-    Key{"logRequests", boolean, silent},
-    Key{"logTimeFormat", text, later},
-    Key{"logToStdout", text, later},
-    Key{"metricsMaxInMemory", integer, later},
-    Key{"captureBuffer", integer, later},
-    Key{"store", mapping, later, store_keys},
-    Key{"ui", mapping, later, ui_keys},
-    Key{"performance", mapping, later, performance_keys},
-    Key{"sendLoadingState", boolean, works},
-    Key{"upstream", mapping, works, upstream_keys},
+    Key{"models", named, "{}", "name → model, see below",
+        Traits{.compared = "a model with an empty name is warned of", .members = model_keys}},
+    Key{"healthCheckTimeout", seconds, "120", "from the start of a model to its first answer",
+        Traits{.least = 15,
+               .compared =
+                   "less than 15 is raised to 15, here with a warning; it is not used as the "
+                   "time to stop for another model"}},
+    Key{"globalTTL", seconds, "0", "idle time after which a model is unloaded; 0: never",
+        Traits{.least = 0, .compared = "counted from the end of the last answer"}},
+    Key{"unloadTimeout", seconds, "10", "from SIGTERM or `cmdStop` to SIGKILL; 0: the default",
+        Traits{.least = 0, .compared = "holds when a model is stopped for another, too"}},
+    Key{"startPort", integer, "5800", "the first number for `${PORT}`",
+        Traits{.least = 1,
+               .most = 65535,
+               .compared = "a port that is in use is passed over; above 65535 is warned of"}},
+    Key{"macros", scalars_by_name, "{}", "name → text, number or bool, for `${name}`, see below",
+        Traits{.names = "^[a-zA-Z0-9_-]{1,63}$"}},
+    Key{"apiKeys", texts, "[]", "when there are any, every request needs one"},
+    Key{"includeAliasesInList", boolean, "false", "`/v1/models` lists aliases, too"},
+    Key{"sendLoadingState", boolean, "false",
+        "a client that streams is told how the loading goes, as reasoning text; a model's own "
+        "setting wins"},
+    Key{"hooks", mapping, "{}", "what happens by itself", Traits{.members = hook_keys}},
+    Key{"upstream", mapping, "{}", "the paths below `/upstream/`",
+        Traits{.members = upstream_keys}},
+    Key{"routing", mapping, "{}", "which models may run together, and who goes first",
+        Traits{.members = routing_keys}},
+    Key{"groups", named, "{}",
+        "name → group, see below; an older place for "
+        "`routing.router.settings.groups`",
+        Traits{.members = group_keys}},
+    Key{"matrix", mapping, "", "an older place for `routing.router.settings.matrix`",
+        Traits{.members = matrix_keys}},
+    Key{"profiles", named, "{}", "name → profile, see below", Traits{.members = profile_keys}},
+    Key{"selectors", named, "{}", "name → selector, see below", Traits{.members = selector_keys}},
+    Key{"peers", named, "{}", "name → peer, see below", Traits{.members = peer_keys}},
+    Key{"logLevel", word, "info", "what is logged",
+        Traits{.any_case = true, .words = levels, .compared = "an unknown one is warned of"}},
+    Key{"logTimeFormat", word, "", "how the time is written in the log, by Go's names",
+        Traits{.support = later,
+               .any_case = true,
+               .words = time_formats,
+               .otherwise = "no time",
+               .compared = "an unknown one is warned of"}},
+    Key{"logToStdout", word, "proxy",
+        "which output is shown: Corral's own, the models', both, none",
+        Traits{.support = later, .words = outputs}},
+    Key{"logRequests", boolean, "false", "nothing, in llama-swap neither",
+        Traits{.support = silent}},
+    Key{"metricsMaxInMemory", integer, "1000", "requests that the activity remembers",
+        Traits{.support = later, .least = 1}},
+    Key{"captureBuffer", integer, "5", "MB for recorded requests and answers; 0: none",
+        Traits{.support = later, .least = 0}},
+    Key{"store", mapping, "", "where the activity is kept",
+        Traits{.support = later, .members = store_keys}},
+    Key{"ui", mapping, "{}", "the web page", Traits{.support = later, .members = ui_keys}},
+    Key{"performance", mapping, "{}", "watching the machine's load",
+        Traits{.support = later, .members = performance_keys}},
+    Key{"limits", mapping, "{}", "Corral's own bounds and times, see below",
+        Traits{.extension = true, .members = limit_keys}},
 };
 
 }  // namespace
 
+const Key* find_key(std::span<const Key> keys, std::string_view name) noexcept {
+    const auto at =
+        std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return key.name == name; });
+    return at != keys.end() ? &*at : nullptr;
+}
+
 std::span<const Key> top_level_keys() noexcept {
     return of_top_level;
-}
-std::span<const Key> model_keys() noexcept {
-    return of_model;
-}
-std::span<const Key> group_keys() noexcept {
-    return of_group;
-}
-std::span<const Key> profile_keys() noexcept {
-    return of_profile;
-}
-std::span<const Key> selector_keys() noexcept {
-    return of_selector;
-}
-std::span<const Key> peer_keys() noexcept {
-    return of_peer;
-}
-std::span<const Key> limit_keys() noexcept {
-    return of_limits;
 }
 
 }  // namespace corral::load

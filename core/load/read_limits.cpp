@@ -1,4 +1,4 @@
-// `limits:`, Corral's own block: every member of struct Limits by name, with its bounds.
+// `limits:`, Corral's own block: every member of struct Limits by its name in the table of keys.
 #include "core/load/loading.hpp"
 #include "core/quantity.hpp"
 
@@ -12,34 +12,28 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// One member of Limits. Its bounds keep a slip of the pen from locking everybody out.
+/// One member of Limits; its bounds are in the table of keys.
 struct Limit {
     std::string_view name;
     std::variant<std::size_t Limits::*, milliseconds Limits::*> member;
-    std::uint64_t least;  ///< bytes, a count, or milliseconds
-    std::uint64_t most;
 };
 
-constexpr std::uint64_t kib = 1024;
-constexpr std::uint64_t gib = kib * kib * kib;
-constexpr std::uint64_t century = 100ULL * 365 * 24 * 3600 * 1000;
-
 constexpr std::array limits{
-    Limit{"headBytesMax", &Limits::head_bytes_max, kib, gib / 4},
-    Limit{"headLineBytesMax", &Limits::head_line_bytes_max, 256, gib / 4},
-    Limit{"headFieldsMax", &Limits::head_fields_max, 8, 100'000},
-    Limit{"bodyBuffered", &Limits::body_buffered, kib, 1024 * gib},
-    Limit{"bodyBufferedTotal", &Limits::body_buffered_total, kib, 1024 * gib},
-    Limit{"connections", &Limits::connections, 1, 1'000'000},
-    Limit{"waitingPerModel", &Limits::waiting_per_model, 1, 1'000'000},
-    Limit{"headTimeout", &Limits::head_timeout, 1, century},
-    Limit{"bodyIdleTimeout", &Limits::body_idle_timeout, 1, century},
-    Limit{"keepAliveTimeout", &Limits::keep_alive_timeout, 1, century},
-    Limit{"writeTimeout", &Limits::write_timeout, 1, century},
-    Limit{"queueTimeout", &Limits::queue_timeout, 1, century},
-    Limit{"connectTimeout", &Limits::connect_timeout, 1, century},
-    Limit{"probeTimeout", &Limits::probe_timeout, 1, century},
-    Limit{"shutdownGrace", &Limits::shutdown_grace, 0, century},
+    Limit{"headBytesMax", &Limits::head_bytes_max},
+    Limit{"headLineBytesMax", &Limits::head_line_bytes_max},
+    Limit{"headFieldsMax", &Limits::head_fields_max},
+    Limit{"bodyBuffered", &Limits::body_buffered},
+    Limit{"bodyBufferedTotal", &Limits::body_buffered_total},
+    Limit{"connections", &Limits::connections},
+    Limit{"waitingPerModel", &Limits::waiting_per_model},
+    Limit{"headTimeout", &Limits::head_timeout},
+    Limit{"bodyIdleTimeout", &Limits::body_idle_timeout},
+    Limit{"keepAliveTimeout", &Limits::keep_alive_timeout},
+    Limit{"writeTimeout", &Limits::write_timeout},
+    Limit{"queueTimeout", &Limits::queue_timeout},
+    Limit{"connectTimeout", &Limits::connect_timeout},
+    Limit{"probeTimeout", &Limits::probe_timeout},
+    Limit{"shutdownGrace", &Limits::shutdown_grace},
 };
 
 Result<std::uint64_t> as_size(const Value& value) {
@@ -89,13 +83,16 @@ void read_limit(Loading& loading, Reader& reader, const Limit& limit, const Node
         loading.report.error(node.mark, path + ": " + number.error().detail);
         return;
     }
-    if (*number < limit.least || *number > limit.most) {
+    const Key* key = find_key(limit_keys(), limit.name);
+    const auto least = static_cast<std::uint64_t>(key->traits.least);
+    const auto most = static_cast<std::uint64_t>(key->traits.most);
+    if (*number < least || *number > most) {
         const auto show = [&](std::uint64_t n) {
             return is_time ? format_duration(milliseconds(static_cast<std::int64_t>(n)))
                            : std::to_string(n);
         };
         loading.report.error(node.mark, path + " is out of range: " + show(*number),
-                             "from " + show(limit.least) + " to " + show(limit.most));
+                             "from " + show(least) + " to " + show(most));
         return;
     }
     set(loading.config.limits, limit, *number);

@@ -1,10 +1,13 @@
 #pragma once
-// Helpers of the loader's tests: load a text with a given environment, look for a diagnostic.
+// Helpers of the loader's tests: load a text with a given environment, look for a diagnostic, read
+// a file of the source tree.
 #include "core/config_load.hpp"
+#include "core/file.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -100,6 +103,14 @@ inline void check_warned(const Row& row) {
     CHECK(loaded.config);
     CHECK(!has_errors(loaded.diagnostics));
     CHECK((row.line == 0 || found->line == row.line));
+}
+
+/// A file of the source tree.
+inline std::string repository_file(const char* name) {
+    const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
+    auto text = read_text_file((root / name).string(), 1U << 20U);
+    REQUIRE(text.has_value());
+    return *text;
 }
 
 }  // namespace corral::test

@@ -1,0 +1,138 @@
+// The table of keys: a model, a peer, and what the two share.
+#include "core/load/keys.hpp"
+
+#include <array>
+
+namespace corral::load {
+namespace {
+
+using enum Shape;
+
+constexpr std::array of_filters{
+    Key{"stripParams", text, "",
+        "names of JSON fields to take out of a request, with commas between them; `model` stays"},
+    Key{"strip_params", text, "", "an older spelling of `stripParams`, which wins"},
+    Key{"setParams", anything_by_name, "{}",
+        "fields to put into a request's JSON: path (`a`, `a.b`, `a.0`) → value; `model` stays"},
+    Key{"setParamsByID", settings_by_names, "{}",
+        "the same for requests that ask for this name only, which becomes an alias: name → path → "
+        "value"},
+};
+
+constexpr std::array<Key, 6> timeouts(std::string_view response_header) {
+    return {{
+        {"connect", seconds, "30", "for connecting; 0: no limit", Traits{.least = 0}},
+        {"keepalive", seconds, "30", "the period of TCP keep-alive; 0: the system's",
+         Traits{.least = 0}},
+        {"responseHeader", seconds, response_header, "for the head of an answer; 0: no limit",
+         Traits{.least = 0}},
+        {"tlsHandshake", seconds, "10", "for the TLS handshake; 0: no limit", Traits{.least = 0}},
+        {"expectContinue", seconds, "1", "for `100 Continue`; 0: it is not waited for",
+         Traits{.least = 0}},
+        {"idleConn", seconds, "90", "how long an idle connection is kept; 0: for ever",
+         Traits{.least = 0}},
+    }};
+}
+constexpr auto of_timeouts = timeouts("0");
+std::span<const Key> timeout_keys() noexcept {
+    return of_timeouts;
+}
+constexpr auto of_peer_timeouts = timeouts("60");
+std::span<const Key> peer_timeout_keys() noexcept {
+    return of_peer_timeouts;
+}
+
+constexpr std::array of_compat{
+    Key{"ignoreWebsockets", boolean, "false",
+        "WebSockets neither load the model nor keep it loaded"},
+};
+std::span<const Key> compat_keys() noexcept {
+    return of_compat;
+}
+
+constexpr std::array<std::string_view, 3> modalities{"text", "audio", "image"};
+constexpr std::array of_capabilities{
+    Key{"in", words, "[]", "what it takes", Traits{.words = modalities}},
+    Key{"out", words, "[]", "what it gives", Traits{.words = modalities}},
+    Key{"tools", boolean, "false", "it calls tools"},
+    Key{"reranker", boolean, "false", "it ranks documents"},
+    Key{"context", integer, "0", "tokens of context; 0: not said", Traits{.least = 0}},
+};
+std::span<const Key> capability_keys() noexcept {
+    return of_capabilities;
+}
+
+constexpr std::array of_model{
+    Key{"cmd", text, "", "the command that starts it, see below",
+        Traits{.required = true,
+               .compared =
+                   "a model without it, and quotes that do not end, are found when the file is "
+                   "loaded"}},
+    Key{"cmdStop", text, "", "the command that stops it; `${PID}` is the process of `cmd`",
+        Traits{.otherwise = "SIGTERM", .compared = "one that hangs is ended, too"}},
+    Key{"proxy", endpoint, "http://localhost:${PORT}",
+        "where it answers: `http://HOST[:PORT][/base]` or `unix:///path`",
+        Traits{.compared = "Unix sockets are an extension; `https` is not supported yet"}},
+    Key{"aliases", texts, "[]", "other names that requests may use",
+        Traits{.compared = "one that is also the name of a model is warned of"}},
+    Key{"env", assignments, "[]",
+        "`NAME=value`, added to Corral's own environment; may hold `${PORT}`",
+        Traits{.compared = "anything else is warned of and left out"}},
+    Key{"checkEndpoint", text, "/health",
+        "the path that answers 200 when it is ready; `none`: ready at once",
+        Traits{.compared = "a missing `/` is added"}},
+    Key{"ttl", seconds, "-1",
+        "idle time after which it is unloaded; 0: never; -1: `globalTTL` holds",
+        Traits{.least = -1}},
+    Key{"unloadTimeout", seconds, "0",
+        "from SIGTERM or `cmdStop` to SIGKILL; 0: the global `unloadTimeout` holds",
+        Traits{.least = 0, .compared = "holds when it is stopped for another model, too"}},
+    Key{"healthCheckTimeout", seconds, "", "from its start to its first answer",
+        Traits{
+            .least = 1, .otherwise = "the global one", .compared = "llama-swap ignores it here"}},
+    Key{"concurrencyLimit", integer, "0",
+        "requests at once, waiting ones included; more get 429; 0: 10", Traits{.least = 0}},
+    Key{"unlisted", boolean, "false", "usable, but not in `/v1/models`"},
+    Key{"useModelName", text, "", "the name that the request carries to the model",
+        Traits{.otherwise = "the request's"}},
+    Key{"name", text, "", "for people who list the models"},
+    Key{"description", text, "", "for people who list the models"},
+    Key{"macros", scalars_by_name, "{}", "as at the top level, for this model",
+        Traits{.names = "^[a-zA-Z0-9_-]{1,63}$"}},
+    Key{"filters", mapping, "{}", "what is changed in requests before they are sent on",
+        Traits{.members = filter_keys}},
+    Key{"metadata", anything_by_name, "{}", "shown by `/v1/models`"},
+    Key{"sendLoadingState", boolean, "",
+        "a client that streams is told how the loading goes, as reasoning text",
+        Traits{.otherwise = "the global one"}},
+    Key{"timeouts", mapping, "{}", "of the connections to it", Traits{.members = timeout_keys}},
+    Key{"compat", mapping, "{}", "for clients that need something special",
+        Traits{.members = compat_keys}},
+    Key{"capabilities", mapping, "{}", "what it can do, shown by `/v1/models`",
+        Traits{.members = capability_keys}},
+};
+
+constexpr std::array of_peer{
+    Key{"proxy", url, "", "its address, `http://HOST[:PORT][/base]`", Traits{.required = true}},
+    Key{"apiKey", text, "", "sent to it in place of the client's key"},
+    Key{"models", texts, "", "its models that are offered here, each as `peer/model`",
+        Traits{.required = true, .least = 1}},
+    Key{"filters", mapping, "{}", "what is changed in requests before they are sent on",
+        Traits{.members = filter_keys}},
+    Key{"timeouts", mapping, "{}", "of the connections to it",
+        Traits{.members = peer_timeout_keys}},
+};
+
+}  // namespace
+
+std::span<const Key> model_keys() noexcept {
+    return of_model;
+}
+std::span<const Key> peer_keys() noexcept {
+    return of_peer;
+}
+std::span<const Key> filter_keys() noexcept {
+    return of_filters;
+}
+
+}  // namespace corral::load
