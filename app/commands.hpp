@@ -18,4 +18,7 @@ void add_check_command(CLI::App& app, int& status);
 /// `corral scan`: finds models and writes a config. Exit 0 found, 1 nothing found, 2 error.
 void add_scan_command(CLI::App& app, int& status);
 
+/// `corral schema`: prints the JSON Schema of a config. Exit 0 printed, 1 it could not be written.
+void add_schema_command(CLI::App& app, int& status);
+
 }  // namespace corral

@@ -19,3 +19,6 @@ install(FILES packaging/corral.sysusers DESTINATION lib/sysusers.d RENAME corral
 install(FILES packaging/corral.tmpfiles DESTINATION lib/tmpfiles.d RENAME corral.conf)
 install(FILES config.example.yaml README.md CHANGELOG.md LICENSE packaging/models-in-home.conf
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# The example config names its schema by this path.
+install(FILES docs/config-schema.json docs/configuration.md
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)

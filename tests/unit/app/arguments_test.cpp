@@ -37,6 +37,7 @@ TEST_CASE("every flag of llama-swap works with one dash or two, with = or a spac
 TEST_CASE("a named command and its own flags stay as they are") {
     CHECK(normalize_arguments({"scan", "-o", "x"}) == Words{"scan", "-o", "x"});
     CHECK(normalize_arguments({"check", "--json"}) == Words{"check", "--json"});
+    CHECK(normalize_arguments({"schema"}) == Words{"schema"});
     CHECK(normalize_arguments({"serve", "-config", "x"}) == Words{"serve", "--config", "x"});
     CHECK(normalize_arguments({"--help"}) == Words{"--help"});
     CHECK(normalize_arguments({"-h"}) == Words{"-h"});
