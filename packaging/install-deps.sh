@@ -57,6 +57,7 @@ needs_to_run() {
 needs_to_test() {
     needs_to_run
     need_package python3 python3-pytest ca-certificates
+    need_package python3-jsonschema python3-yaml # a second opinion on `corral schema`
     # The tests' Node.js client. Only when the command is missing: another distribution's build of
     # Node.js brings its own npm, and Debian's npm conflicts with that.
     need node nodejs
