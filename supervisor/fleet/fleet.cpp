@@ -175,6 +175,9 @@ asio::awaitable<std::string> Fleet::post_mortem(std::uint64_t generation, Durati
     return wait_for_ending(impl_, generation, patience);
 }
 
+ProcessState Fleet::state_of(const ModelId& model) const {
+    return impl_->view(model).state;
+}
 std::vector<ModelStatus> Fleet::models() const {
     return impl_->models();
 }

@@ -88,6 +88,8 @@ public:
     [[nodiscard]] boost::asio::awaitable<std::string> post_mortem(std::uint64_t generation,
                                                                   Duration patience);
 
+    /// One model's state, cheaply: for choosing among several. Advisory; `stopped` for an unknown.
+    [[nodiscard]] ProcessState state_of(const ModelId& model) const;
     /// All configured models in the order of the config. Advisory.
     [[nodiscard]] std::vector<ModelStatus> models() const;
     [[nodiscard]] std::shared_ptr<const Config> config() const noexcept;
