@@ -16,6 +16,8 @@ constexpr std::size_t model_segments_max = 32;
 constexpr std::string_view hex_upper = "0123456789ABCDEF";
 /// What percent_encode_segment() leaves as it is: unreserved and harmless sub-delimiters.
 constexpr chars::Table segment_plain = chars::table_of("-._~!$&'()*+,;=:@");
+/// The same in the value of a query: nothing that ends it or stands for something else.
+constexpr chars::Table query_plain = chars::table_of("-._~!$'()*,:@/?");
 
 Error bad(std::string detail) {
     return {Errc::bad_request, Blame::client, std::move(detail)};
@@ -25,6 +27,29 @@ void append_encoded(std::string& out, unsigned char c) {
     out += '%';
     out += hex_upper[c >> 4U];
     out += hex_upper[c & 0xfU];
+}
+
+/// Where a pair's value stands in its query, and what it is.
+struct QueryPair {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    bool has_equals = false;
+    std::string value;
+};
+
+std::optional<QueryPair> find_pair(std::string_view query, std::string_view name) {
+    for (std::size_t from = 0; from < query.size();) {
+        const auto end = std::min(query.find('&', from), query.size());
+        const auto equals = std::min(query.find('=', from), end);
+        const auto value = std::min(equals + 1, end);
+        if (percent_decode(query.substr(from, equals - from), true) == name) {
+            if (auto decoded = percent_decode(query.substr(value, end - value), true)) {
+                return QueryPair{value, end, equals != end, *std::move(decoded)};
+            }
+        }
+        from = end + 1;
+    }
+    return std::nullopt;
 }
 
 /// One segment of a path: as it stands, and decoded.
@@ -239,22 +264,28 @@ std::string percent_encode_segment(std::string_view text) {
 }
 
 std::optional<std::string> query_value(std::string_view query, std::string_view name) {
-    while (!query.empty()) {
-        const auto end = query.find('&');
-        const auto pair = query.substr(0, end);
-        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-        const auto equals = pair.find('=');
-        const auto key = percent_decode(pair.substr(0, equals), true);
-        if (key != name) {
-            continue;
+    auto pair = find_pair(query, name);
+    return pair ? std::optional(std::move(pair->value)) : std::nullopt;
+}
+
+std::string replace_query_value(std::string_view query, std::string_view name,
+                                std::string_view value) {
+    std::string out(query);
+    if (const auto pair = find_pair(query, name)) {
+        std::string text = pair->has_equals ? "" : "=";
+        for (const char c : value) {
+            const auto byte = static_cast<unsigned char>(c);
+            query_plain[byte] ? void(text += c) : append_encoded(text, byte);
         }
-        const auto raw =
-            equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1);
-        if (auto value = percent_decode(raw, true)) {
-            return value;
-        }
+        out.replace(pair->begin, pair->end - pair->begin, text);
     }
-    return std::nullopt;
+    return out;
+}
+
+std::string_view path_behind_first_segment(const Target& target) noexcept {
+    const std::string_view path = target.path;
+    const auto slash = path.find('/', 1);
+    return slash == std::string_view::npos ? std::string_view{} : path.substr(slash);
 }
 
 Result<UpstreamTarget> split_upstream(const Target& target, const IsModel& is_model) {

@@ -43,6 +43,13 @@ struct Target {
 /// are passed over.
 [[nodiscard]] std::optional<std::string> query_value(std::string_view query, std::string_view name);
 
+/// The query with another value for the `name=` that query_value() finds; the rest keeps its bytes.
+[[nodiscard]] std::string replace_query_value(std::string_view query, std::string_view name,
+                                              std::string_view value);
+
+/// What stands behind the path's first segment, "/" first, as the client wrote it; empty: nothing.
+[[nodiscard]] std::string_view path_behind_first_segment(const Target& target) noexcept;
+
 /// /upstream/{model}/{path…}, taken apart.
 struct UpstreamTarget {
     std::string model;      ///< the name as searched for, decoded (may be an alias)

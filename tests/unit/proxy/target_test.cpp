@@ -195,3 +195,38 @@ TEST_CASE("segments made from names are encoded") {
     CHECK(percent_encode_segment("llama3.2:1b-instruct") == "llama3.2:1b-instruct");
     CHECK(percent_decode(percent_encode_segment("a/b c%?#\\")) == "a/b c%?#\\");
 }
+
+TEST_CASE("one value of a query is replaced and every other byte stays") {
+    // Guards: a peer asked by query gets its own name for the model, and nothing else changes.
+    struct Row {
+        std::string_view query;
+        std::string_view value;
+        std::string_view out;
+    };
+    const std::vector<Row> rows{
+        {"model=a", "b", "model=b"},
+        {"x=%20&model=p1%2Fpm&y=1+2", "pm", "x=%20&model=pm&y=1+2"},
+        {"mod%65l=a&model=c", "b", "mod%65l=b&model=c"},
+        {"model=a", "a b&c=d+e%/ü", "model=a%20b%26c%3Dd%2Be%25/%C3%BC"},
+        {"model=%zz&model=a", "b", "model=%zz&model=b"},
+        {"model&x", "b", "model=b&x"},
+        {"model=", "b", "model=b"},
+        {"x=model", "b", "x=model"},
+        {"", "b", ""},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.query);
+        CHECK(replace_query_value(row.query, "model", row.value) == row.out);
+    }
+}
+
+TEST_CASE("what stands behind the first segment keeps the client's bytes") {
+    // Guards: a page's own paths below /comfyui/ arrive as they were sent.
+    const auto behind = [](std::string_view target) {
+        return std::string(path_behind_first_segment(parse_target(target).value()));
+    };
+    CHECK(behind("/comfyui/") == "/");
+    CHECK(behind("/comfyui/api/a%2Fb?x=1") == "/api/a%2Fb");
+    CHECK(behind("/%63omfyui/x") == "/x");
+    CHECK(behind("/comfyui").empty());
+}
