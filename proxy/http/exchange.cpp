@@ -2,7 +2,6 @@
 
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/error_body.hpp"
-#include "proxy/http/header_edit.hpp"
 #include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/error.hpp>
@@ -22,8 +21,11 @@ constexpr Duration post_mortem_patience{500};
 constexpr int attempts_max = 2;
 constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
 
-Error client_left() {
-    return {Errc::cancelled, Blame::client, "the client closed the connection"};
+/// The request is sent: from now on the answer's head has this long to come, if it has not.
+void bound_wait_for_head(Wire& upstream, const RelayOutcome& out, Duration head_timeout) {
+    if (head_timeout > Duration::zero() && out.status == 0) {
+        upstream.set_deadline(Clock::now() + head_timeout);
+    }
 }
 
 Error too_large(std::size_t bytes_max, bool for_filters) {
@@ -44,6 +46,10 @@ Error body_read_error(const error_code& ec) {
 }
 
 }  // namespace
+
+Error client_left() {
+    return {Errc::cancelled, Blame::client, "the client closed the connection"};
+}
 
 Exchange::Exchange(Wire& client, const RequestHead& head, std::string_view peer,
                    SessionContext& context, std::shared_ptr<const Config> config)
@@ -84,6 +90,24 @@ asio::awaitable<Result<std::string>> Exchange::find_model() {
     co_return Error(Errc::model_missing, Blame::client,
                     "no model id could be identified: send \"model\" in a JSON body with "
                     "Content-Type: application/json");
+}
+
+asio::awaitable<Result<std::string>> Exchange::read_body(std::size_t bytes_max) {
+    std::string out;
+    while (!body_.done()) {
+        if (auto read = co_await next_pieces(); !read) {
+            co_return read.error();
+        }
+        for (const auto piece : pieces_) {
+            if (out.size() + piece.size() > bytes_max) {
+                co_return Error(Errc::body_too_large, Blame::client,
+                                "this body has more than the " + std::to_string(bytes_max) +
+                                    " bytes that are taken here");
+            }
+            out.append(piece);
+        }
+    }
+    co_return out;
 }
 
 asio::awaitable<Result<void>> Exchange::next_pieces() {
@@ -197,7 +221,11 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
             upstream.emplace(std::move(*connected));
         }
         const std::string path = lease->endpoint().base_path + target;
-        out = co_await converse(*upstream, *lease, path);
+        RequestEdit edit = edit_for(path);
+        if (head_.host.empty()) {
+            edit.host = lease->endpoint().host;
+        }
+        out = co_await converse(*upstream, edit, model.timeouts.response_header);
         // A reused connection may have been dropped by the server just before our request came.
         const bool untouched = out.error && out.error->is(Errc::upstream_closed) &&
                                out.status == 0 && upstream->in().empty();
@@ -226,23 +254,26 @@ asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model) {
     co_return std::move(std::get<0>(first));
 }
 
-asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const Lease& lease,
-                                                 std::string_view target) {
+/// What every upstream gets: the client's head, its credentials only where they are not ours.
+RequestEdit Exchange::edit_for(std::string_view target) const {
     static constexpr std::array<std::string_view, 1> always_drop{"expect"};
     static constexpr std::array<std::string_view, 3> drop_with_keys{"expect", "authorization",
                                                                     "x-api-key"};
-    RelayOutcome out;
     RequestEdit edit;
     edit.target = target;
     edit.client_address = peer_;
     edit.framing = leaves_;
     edit.upgrade = !head_.upgrade.empty();
-    // With keys configured, the client's credentials are ours and no business of the upstream.
     edit.drop = config_->api_keys.empty() ? std::span<const std::string_view>(always_drop)
                                           : std::span<const std::string_view>(drop_with_keys);
-    if (head_.host.empty()) {
-        edit.host = lease.endpoint().host;
-    }
+    return edit;
+}
+
+/// One request and its answer. `head_timeout` bounds the time from the request's end to the
+/// answer's head; 0: no bound.
+asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEdit& edit,
+                                                 Duration head_timeout) {
+    RelayOutcome out;
     const auto head_text = serialize_request_head(head_, edit);
     if (!head_text) {
         out.error = head_text.error();
@@ -255,10 +286,12 @@ asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const Lease& le
     const bool chunked = edit.framing.kind == BodyKind::chunked;
     if (body_.done()) {
         co_await send_all(upstream, *head_text, chunked);
+        bound_wait_for_head(upstream, out, head_timeout);
         co_await relay_into(out, upstream);
     } else {
         // Both directions at once: an upstream may answer before it has read all.
-        co_await (send_all(upstream, *head_text, chunked) && relay_into(out, upstream));
+        co_await (send_then_bound(upstream, *head_text, chunked, out, head_timeout) &&
+                  relay_into(out, upstream));
     }
     client_.unwatch();
     if (client_gone_) {
@@ -334,10 +367,17 @@ asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_t
     }
 }
 
+asio::awaitable<void> Exchange::send_then_bound(Wire& upstream, std::string_view head_text,
+                                                bool chunked, const RelayOutcome& out,
+                                                Duration head_timeout) {
+    co_await send_all(upstream, head_text, chunked);
+    bound_wait_for_head(upstream, out, head_timeout);
+}
+
 /// When the answer has ended, nobody needs the rest of the request.
 asio::awaitable<void> Exchange::relay_into(RelayOutcome& out, Wire& upstream) {
     const bool keep_alive = head_.keep_alive && !context_.draining;
-    out = co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive);
+    co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive, out);
     if (!body_.done()) {
         answered_ = true;
         out.client_keep_alive = false;

@@ -8,6 +8,7 @@
 #include "proxy/http/body_model.hpp"
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/head_rules.hpp"
+#include "proxy/http/header_edit.hpp"
 #include "proxy/http/json_edit.hpp"
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
@@ -27,6 +28,9 @@
 
 namespace corral::http {
 
+/// How a wait ends when the client closes its connection.
+[[nodiscard]] Error client_left();
+
 class Exchange {
 public:
     Exchange(Wire& client, const RequestHead& head, std::string_view peer, SessionContext& context,
@@ -38,6 +42,9 @@ public:
     /// Reads the body until it names a model or is at its end. Errors: model_missing,
     /// malformed_json, bad_request, body_too_large, overloaded, timed_out, cancelled.
     [[nodiscard]] asio::awaitable<Result<std::string>> find_model();
+    /// The whole body of a request to Corral itself. Errors: body_too_large, bad_request,
+    /// timed_out, cancelled.
+    [[nodiscard]] asio::awaitable<Result<std::string>> read_body(std::size_t bytes_max);
     /// A profile, a selector or a peer has other names for what the body calls its model:
     /// `asked_for` is what setParamsByID goes by, `sent_name` what the body says when it leaves. A
     /// useModelName goes before that. Comes between find_model and run.
@@ -46,6 +53,9 @@ public:
     /// `target` is the request line's for the upstream. When the outcome has an error and no head
     /// was sent, the caller answers it.
     [[nodiscard]] asio::awaitable<RelayOutcome> run(const ModelConfig& model, std::string target);
+    /// The same with another server: no lease is needed, its key goes in place of the client's.
+    [[nodiscard]] asio::awaitable<RelayOutcome> run_on_peer(const PeerConfig& peer,
+                                                            std::string target);
 
     /// Waits until the model is ready while watching the client. Errors: as Fleet::acquire, and
     /// cancelled when the client leaves.
@@ -70,9 +80,12 @@ private:
     /// first, and it leaves with its length. Only JSON has more than its name changed.
     asio::awaitable<Result<void>> change_body(const Filters& filters, std::string_view name);
     Result<void> edit_held(std::span<const JsonEdit> edits);
-    asio::awaitable<RelayOutcome> converse(Wire& upstream, const Lease& lease,
-                                           std::string_view target);
+    RequestEdit edit_for(std::string_view target) const;
+    asio::awaitable<RelayOutcome> converse(Wire& upstream, const RequestEdit& edit,
+                                           Duration head_timeout);
     asio::awaitable<void> send_all(Wire& upstream, std::string_view head_text, bool chunked);
+    asio::awaitable<void> send_then_bound(Wire& upstream, std::string_view head_text, bool chunked,
+                                          const RelayOutcome& out, Duration head_timeout);
     asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
     asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
 

@@ -20,8 +20,7 @@ constexpr int interim_answers_max = 16;  ///< 1xx heads before the real one
 
 Error upstream_ended(const error_code& ec, std::string_view when) {
     if (ec == asio::error::timed_out) {
-        return {Errc::timed_out, Blame::upstream,
-                "the model's server did not answer in time " + std::string(when)};
+        return {Errc::timed_out, Blame::upstream, "the model's server did not answer in time"};
     }
     return {Errc::upstream_closed, Blame::upstream,
             "the model's server ended the connection " + std::string(when) +
@@ -200,14 +199,14 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Passage&
 
 }  // namespace
 
-asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
-                                           const Limits& limits, bool keep_alive) {
-    RelayOutcome out;
+asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
+                                   const Limits& limits, bool keep_alive, RelayOutcome& out) {
     auto head = co_await read_head(upstream, request, limits);
     if (!head) {
         out.error = head.error();
-        co_return out;
+        co_return;
     }
+    upstream.set_deadline(TimePoint::max());
     out.status = head->status;
     ResponseEdit edit;
     edit.framing = client_framing(head->framing, request);
@@ -217,7 +216,7 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
     const auto head_text = serialize_response_head(*head, edit);
     if (!head_text) {
         out.error = head_text.error();
-        co_return out;
+        co_return;
     }
     Passage passage;
     passage.comes = head->framing;
@@ -227,14 +226,13 @@ asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client, const R
     co_await relay_message(upstream, client, passage, out);
     if (!out.error && edit.upgrade) {
         co_await tunnel(upstream, client);
-        co_return out;
+        co_return;
     }
     if (out.error && edit.framing.kind == BodyKind::until_close) {
         client.close(true);  // nothing but a reset tells such a client that the answer was cut
     }
     out.client_keep_alive = !out.error && edit.keep_alive;
     out.upstream_keep_alive = !out.error && head->keep_alive && upstream.in().empty();
-    co_return out;
 }
 
 }  // namespace corral::http

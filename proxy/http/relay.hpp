@@ -26,9 +26,10 @@ struct RelayOutcome {
 
 /// Reads the answer to `request` from `upstream` and writes it to `client`; a 101 becomes a tunnel
 /// until either side ends. `keep_alive` says whether the client's connection may go on afterwards.
-/// Wires and request are borrowed from the exchange's frame, which outlives the call.
-[[nodiscard]] asio::awaitable<RelayOutcome> relay_answer(Wire& upstream, Wire& client,
-                                                         const RequestHead& request,
-                                                         const Limits& limits, bool keep_alive);
+/// `out.status` is set as soon as the answer's head is there; a deadline of `upstream` for reading
+/// holds until then. All of them are borrowed from the exchange's frame, which outlives the call.
+[[nodiscard]] asio::awaitable<void> relay_answer(Wire& upstream, Wire& client,
+                                                 const RequestHead& request, const Limits& limits,
+                                                 bool keep_alive, RelayOutcome& out);
 
 }  // namespace corral::http

@@ -1,0 +1,101 @@
+// The exchange with another server: no lease, no start, its own key instead of the client's.
+#include "proxy/http/exchange.hpp"
+#include "proxy/upstream/connector.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include <array>
+#include <utility>
+
+namespace corral::http {
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+
+/// The Host that the peer expects: as a client of its own would send it.
+std::string host_field(const Endpoint& endpoint) {
+    const std::string authority = endpoint.authority();
+    const std::string_view usual = endpoint.tls ? ":443" : ":80";
+    return authority.ends_with(usual) ? authority.substr(0, authority.size() - usual.size())
+                                      : authority;
+}
+
+/// Where the peer listens, if that can be spoken to.
+Result<Endpoint> endpoint_of(const PeerConfig& peer) {
+    auto endpoint = parse_endpoint(peer.proxy);
+    if (endpoint && endpoint->tls) {
+        return Error(Errc::upstream_unreachable, Blame::upstream,
+                     "https:// is not spoken yet, only http://");
+    }
+    return endpoint;
+}
+
+/// An error of the peer in the words that llama-swap has for it.
+Error told(const Error& error, const PeerConfig& peer) {
+    Error out = error;
+    out.detail = "peer proxy error: " + peer.id + ": " + error.detail;
+    if (!out.is(Errc::timed_out)) {
+        out.code = make_error_code(Errc::upstream_unreachable);
+    }
+    out.blame = Blame::upstream;
+    return out;
+}
+
+/// Who the client is and how it authenticates here is no business of another server.
+constexpr std::array<std::string_view, 5> private_fields{"expect", "forwarded", "x-forwarded-for",
+                                                         "x-forwarded-host", "x-forwarded-proto"};
+constexpr std::array<std::string_view, 7> private_fields_with_keys{
+    "expect",        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "authorization", "x-api-key"};
+
+}  // namespace
+
+asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std::string target) {
+    RelayOutcome out;
+    const auto endpoint = endpoint_of(peer);
+    if (!endpoint) {
+        out.error = told(endpoint.error(), peer);
+        co_return out;
+    }
+    auto changed = co_await change_body(peer.filters, sent_name_);
+    if (!changed) {
+        out.error = changed.error();
+        co_return out;
+    }
+    const Duration unlimited = config_->limits.connect_timeout;
+    const Duration patience =
+        peer.timeouts.connect > Duration::zero() ? Duration(peer.timeouts.connect) : unlimited;
+    auto first = co_await (connect_upstream(*endpoint, patience) || client_.wait_gone());
+    if (first.index() == 1) {
+        out.error = client_left();
+        co_return out;
+    }
+    auto upstream = std::move(std::get<0>(first));
+    if (!upstream) {
+        out.error = told(upstream.error(), peer);
+        co_return out;
+    }
+    const std::string path = endpoint->base_path + target;
+    const std::string host = host_field(*endpoint);
+    const std::string bearer = "Bearer " + peer.api_key;
+    const std::array<Field, 2> key{Field{"Authorization", bearer},
+                                   Field{"x-api-key", peer.api_key}};
+    RequestEdit edit = edit_for(path);
+    edit.host = host;
+    edit.client_address = {};
+    edit.close = true;
+    edit.drop = private_fields;
+    if (!config_->api_keys.empty()) {
+        edit.drop = private_fields_with_keys;
+    }
+    if (!peer.api_key.empty()) {
+        edit.set = key;
+    }
+    out = co_await converse(*upstream, edit, peer.timeouts.response_header);
+    if (out.error && out.error->blame == Blame::upstream) {
+        out.error = told(*out.error, peer);
+    }
+    co_return out;
+}
+
+}  // namespace corral::http
