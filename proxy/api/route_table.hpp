@@ -21,6 +21,11 @@ enum class RouteKind : std::uint8_t {
     load,             ///< POST /models/load, llama-server's router: {"model":…}
     upstream,         ///< ANY /upstream/{model}/{path}: http::split_upstream
     upstream_index,   ///< GET /upstream
+    comfyui,          ///< ANY /comfyui/{path}: the model of that name, loaded by /comfyui/ only
+    comfyui_bare,     ///< ANY /comfyui: redirected to /comfyui/
+    profiles,         ///< GET /api/profiles
+    profile_choice,   ///< PUT /api/profiles/active: {"name":…}
+    version,          ///< GET /api/version
     root,             ///< GET /
     preflight,        ///< OPTIONS on any path
 };

@@ -38,7 +38,8 @@ std::optional<Destination> find_named(std::string_view name, const Config& confi
 }  // namespace
 
 Error unknown_model(std::string_view name, const Config& config) {
-    std::string detail = "model \"" + safe_text(name, 256) + "\" not found";
+    // llama-swap's words first: its users' scripts look for them.
+    std::string detail = "no router for requested model \"" + safe_text(name, 256) + "\"";
     detail += config.models.empty() && config.peers.empty()
                   ? ": no model is configured"
                   : ": GET /v1/models lists what there is";

@@ -2,22 +2,19 @@
 
 #include "core/log.hpp"
 #include "proxy/api/auth.hpp"
-#include "proxy/api/llama_swap.hpp"
+#include "proxy/api/control.hpp"
 #include "proxy/api/route_table.hpp"
 #include "proxy/http/answer.hpp"
 #include "proxy/http/exchange.hpp"
 #include "proxy/http/head_rules.hpp"
-#include "proxy/http/header_edit.hpp"
+#include "proxy/http/naming.hpp"
 #include "proxy/http/target.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include <algorithm>
-#include <array>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 namespace corral::http {
@@ -33,14 +30,8 @@ struct Account {
     std::uint64_t bytes = 0;
 };
 
-/// The files of a web page: they alone never start a model (llama-swap's upstream.ignorePaths).
-constexpr std::array<std::string_view, 9> page_files{".js",  ".json", ".css", ".png", ".gif",
-                                                     ".jpg", ".jpeg", ".ico", ".txt"};
-
-std::chrono::seconds seconds_since_1970() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::system_clock::now().time_since_epoch());
-}
+/// The model that /comfyui/ is the page of.
+constexpr std::string_view comfyui_model = "comfyui_auto";
 
 /// One client connection. Everything that a request needs stands here or in the coroutines below.
 class Session {
@@ -60,6 +51,8 @@ public:
             if (!begins) {
                 break;
             }
+            config_ = context_->fleet.config();  // it may have been reloaded meanwhile
+            context_->profile.follow(*config_);
             auto head = co_await read_head();
             if (!head) {
                 if (!head.error().is(Errc::cancelled)) {
@@ -186,10 +179,18 @@ private:
                 co_return co_await inference(*match.route, head, target, exchange, account);
             case RouteKind::upstream:
                 co_return co_await upstream(head, target, exchange, account);
+            case RouteKind::comfyui:
+                co_return co_await comfyui(head, target, exchange, account);
+            case RouteKind::comfyui_bare: {
+                const Answer answer =
+                    moved(head, target.has_query ? "/comfyui/?" + target.query : "/comfyui/");
+                co_return co_await reply(answer, head, exchange, account);
+            }
             default:
                 break;
         }
-        auto answer = co_await local_answer(match, head, exchange, account);
+        api::Control control(*context_, config_, head, exchange);
+        auto answer = co_await control.answer(match, account.model);
         if (!answer) {
             co_return co_await fail(answer.error(), head, exchange, account);
         }
@@ -199,29 +200,34 @@ private:
     asio::awaitable<bool> inference(const api::Route& route, const RequestHead& head,
                                     const Target& target, Exchange& exchange, Account& account) {
         Result<std::string> name = query_model(target);
+        bool in_query = true;
         if (route.kind == RouteKind::inference_body) {
             auto found = co_await exchange.find_model();
             // A JSON body alone decides; with other bodies the query may name the model, too.
             if (found || !name || !found.error().is(Errc::model_missing) ||
                 exchange.body_is_json()) {
                 name = std::move(found);
+                in_query = false;
             }
         }
         if (!name) {
             co_return co_await fail(name.error(), head, exchange, account);
         }
-        const ModelConfig* model = config_->find(*name);
         account.model = *name;
-        if (model == nullptr) {
-            co_return co_await fail(unknown_model(*name), head, exchange, account);
+        const auto to = destination_of(*name);
+        if (!to) {
+            co_return co_await fail(to.error(), head, exchange, account);
         }
-        const auto path =
-            route.upstream_path.empty() ? std::string_view(target.path) : route.upstream_path;
-        std::string request_target(path);
+        const auto reservation = reserve(*to, head);
+        exchange.set_names(to->name, to->sent_name);
+        std::string request_target(route.upstream_path.empty() ? std::string_view(target.path)
+                                                               : route.upstream_path);
         if (target.has_query) {
-            request_target += "?" + target.query;
+            request_target += "?" + (in_query && to->sent_name != *name
+                                         ? replace_query_value(target.query, "model", to->sent_name)
+                                         : target.query);
         }
-        co_return co_await proxy(*model, request_target, head, exchange, account);
+        co_return co_await proxy(*to, request_target, head, exchange, account);
     }
 
     static Result<std::string> query_model(const Target& target) {
@@ -232,55 +238,98 @@ private:
                      "no model id could be identified: add ?model=NAME");
     }
 
-    Error unknown_model(std::string_view name) const {
-        // llama-swap's words first: its users' scripts look for them.
-        std::string detail = "no router for requested model \"" + safe_text(name, 256) + "\"";
-        detail += config_->models.empty() ? ": no model is configured"
-                                          : ": GET /v1/models lists what there is";
-        return {Errc::model_not_found, Blame::client, std::move(detail)};
+    Result<Destination> destination_of(std::string_view name) const {
+        const api::StateOf state_of = api::states_of(context_->fleet);
+        const Directory directory{*config_, context_->profile.in(*config_), state_of,
+                                  context_->selectors};
+        return find_destination(name, directory);
+    }
+
+    /// What a spillover counts until the request has ended. A WebSocket that the model's config
+    /// says to ignore stays open for days and is no work.
+    api::SelectorLoads::Reservation reserve(const Destination& to, const RequestHead& head) {
+        const bool ignored =
+            !head.upgrade.empty() && to.model != nullptr && to.model->ignore_websockets;
+        if (to.selector == nullptr || ignored ||
+            to.selector->strategy != SelectorStrategy::spillover) {
+            return {};
+        }
+        return context_->selectors.reserve(to.selector->id, to.name);
     }
 
     asio::awaitable<bool> upstream(const RequestHead& head, const Target& target,
                                    Exchange& exchange, Account& account) {
-        const IsModel is_model = [this](std::string_view name) {
-            return config_->find(name) != nullptr;
-        };
-        const auto split = split_upstream(target, is_model);
-        if (!split) {
-            co_return co_await fail(split.error(), head, exchange, account);
+        const auto found =
+            find_upstream_destination(target, *config_, context_->profile.in(*config_));
+        if (!found) {
+            co_return co_await fail(found.error(), head, exchange, account);
         }
-        if (!split->redirect.empty()) {
-            Answer answer;
-            answer.status = head.method == "GET" || head.method == "HEAD" ? 301 : 308;
-            answer.fields.emplace_back("Location", split->redirect);
+        account.model = found->target.model;
+        if (!found->target.redirect.empty()) {
+            const Answer answer = moved(head, found->target.redirect);
             co_return co_await reply(answer, head, exchange, account);
         }
-        account.model = split->model;
-        const ModelConfig& model = *config_->find(split->model);
-        const bool page_file =
-            std::any_of(page_files.begin(), page_files.end(),
-                        [&](std::string_view end) { return split->remainder.ends_with(end); });
-        if (page_file && state_of(model.id) != ProcessState::ready) {
+        const ModelConfig* model = found->to.model;
+        if (model != nullptr && !is_ready(*model) && is_page_file(found->target.remainder)) {
             Error error(Errc::conflict, Blame::client,
-                        "model " + safe_text(split->model, 256) +
+                        "model " + safe_text(model->id.str(), 256) +
                             " is not loaded; path matches upstream.ignorePaths");
             co_return co_await fail(error, head, exchange, account);
         }
-        co_return co_await proxy(model, split->request_target(), head, exchange, account);
+        co_return co_await proxy(found->to, found->target.request_target(), head, exchange,
+                                 account);
     }
 
-    ProcessState state_of(const ModelId& id) const {
-        for (const auto& status : context_->fleet.models()) {
-            if (status.id == id) {
-                return status.state;
-            }
+    /// ComfyUI's page goes on asking in the background, so that only opening it loads the model.
+    asio::awaitable<bool> comfyui(const RequestHead& head, const Target& target, Exchange& exchange,
+                                  Account& account) {
+        const ModelId id{std::string(comfyui_model)};
+        account.model = id.str();
+        Destination to;
+        to.model = config_->find_id(id);
+        if (to.model == nullptr) {
+            Error error(Errc::model_not_found, Blame::client,
+                        "local model " + id.str() + " not found");
+            co_return co_await fail(error, head, exchange, account);
         }
-        return ProcessState::stopped;
+        std::string request_target(path_behind_first_segment(target));
+        if (request_target != "/" && !is_ready(*to.model)) {
+            Error error(Errc::conflict, Blame::client,
+                        "model " + id.str() + " is not loaded; only /comfyui/ can start it");
+            co_return co_await fail(error, head, exchange, account);
+        }
+        if (target.has_query) {
+            request_target += "?" + target.query;
+        }
+        co_return co_await proxy(to, request_target, head, exchange, account);
     }
 
-    asio::awaitable<bool> proxy(const ModelConfig& model, std::string target,
-                                const RequestHead& head, Exchange& exchange, Account& account) {
-        auto outcome = co_await exchange.run(model, std::move(target));
+    /// A permanent redirect that keeps the method.
+    static Answer moved(const RequestHead& head, std::string location) {
+        Answer answer;
+        answer.status = head.method == "GET" || head.method == "HEAD" ? 301 : 308;
+        answer.fields.emplace_back("Location", std::move(location));
+        return answer;
+    }
+
+    bool is_ready(const ModelConfig& model) const {
+        return context_->fleet.state_of(model.id) == ProcessState::ready;
+    }
+
+    /// What belongs to a web page: it alone never starts a model (upstream.ignorePaths).
+    bool is_page_file(std::string_view path) const {
+        const auto decoded = percent_decode(path);
+        return context_->ignored_paths(config_).matches(decoded ? *decoded : std::string(path));
+    }
+
+    asio::awaitable<bool> proxy(const Destination& to, std::string target, const RequestHead& head,
+                                Exchange& exchange, Account& account) {
+        RelayOutcome outcome;
+        if (to.model != nullptr) {
+            outcome = co_await exchange.run(*to.model, std::move(target));
+        } else {
+            outcome = co_await exchange.run_on_peer(*to.peer, std::move(target));
+        }
         account.status = outcome.status;
         account.bytes = outcome.bytes;
         if (!outcome.error) {
@@ -292,124 +341,11 @@ private:
             co_return false;
         }
         if (outcome.head_sent) {  // the answer was cut: so is the connection
-            spdlog::warn("answer cut model={} reason=\"{}\"", model.id.str(),
+            spdlog::warn("answer cut model={} reason=\"{}\"", log::clean(account.model, 128),
                          log::clean(error.detail, 2048));
             co_return false;
         }
         co_return co_await fail(error, head, exchange, account);
-    }
-
-    /// Everything that Corral answers itself.
-    asio::awaitable<Result<Answer>> local_answer(const RouteMatch& match, const RequestHead& head,
-                                                 Exchange& exchange, Account& account) {
-        Answer answer;
-        switch (match.route->kind) {
-            case RouteKind::health:
-                answer.content_type = "text/plain; charset=utf-8";
-                answer.body = "OK";
-                break;
-            case RouteKind::models_list:
-                answer.content_type = "application/json";
-                answer.body =
-                    api::models_list(*config_, context_->fleet.models(), seconds_since_1970());
-                break;
-            case RouteKind::model_info: {
-                auto record = api::model_record(*config_, context_->fleet.models(), match.rest,
-                                                seconds_since_1970());
-                if (!record) {
-                    co_return unknown_model(match.rest);
-                }
-                answer.content_type = "application/json";
-                answer.body = std::move(*record);
-                break;
-            }
-            case RouteKind::running:
-                answer.content_type = "application/json";
-                answer.body = api::running_list(*config_, context_->fleet.models());
-                break;
-            case RouteKind::unload_all:
-                co_await context_->fleet.unload_all();
-                answer.content_type = "text/plain; charset=utf-8";
-                answer.body = "OK";
-                break;
-            case RouteKind::api_unload_all:
-                co_await context_->fleet.unload_all();
-                answer.content_type = "application/json";
-                answer.body = R"({"msg":"ok"})";
-                break;
-            case RouteKind::api_unload_one:
-                co_return co_await unload(match.rest, account);
-            case RouteKind::load:
-                co_return co_await load(exchange, account);
-            case RouteKind::root:
-            case RouteKind::upstream_index:
-                answer.status = 302;
-                answer.fields.emplace_back("Location", "/v1/models");
-                break;
-            case RouteKind::preflight:
-                co_return preflight(head);
-            default:
-                co_return Error(Errc::internal, Blame::internal, "a route without a handler");
-        }
-        co_return answer;
-    }
-
-    asio::awaitable<Result<Answer>> unload(std::string name, Account& account) {
-        const ModelConfig* model = config_->find(name);
-        account.model = name;
-        if (model == nullptr) {
-            co_return Error(Errc::model_not_found, Blame::client,
-                            "model not found: \"" + safe_text(name, 256) + "\"");
-        }
-        const auto done = co_await context_->fleet.unload(model->id);
-        if (!done) {
-            co_return done.error();
-        }
-        Answer answer;
-        answer.content_type = "text/plain; charset=utf-8";
-        answer.body = "OK";
-        co_return answer;
-    }
-
-    /// Answers when the model is ready, so that a failure can be told.
-    asio::awaitable<Result<Answer>> load(Exchange& exchange, Account& account) {
-        const auto name = co_await exchange.find_model();
-        if (!name) {
-            co_return name.error();
-        }
-        account.model = *name;
-        const ModelConfig* model = config_->find(*name);
-        if (model == nullptr) {
-            co_return unknown_model(*name);
-        }
-        const auto lease = co_await exchange.admit(*model);
-        if (!lease) {
-            co_return lease.error();
-        }
-        Answer answer;
-        answer.content_type = "application/json";
-        answer.body = R"({"success":true})";
-        co_return answer;
-    }
-
-    /// Pages of this machine may ask; which others may is the edge's to decide, so none here.
-    static Answer preflight(const RequestHead& head) {
-        Answer answer;
-        answer.status = 204;
-        const auto origin = head.fields.find("origin");
-        const bool local = origin && (origin->starts_with("http://localhost") ||
-                                      origin->starts_with("http://127.0.0.1") ||
-                                      origin->starts_with("http://[::1]"));
-        if (local && checked_value("origin", *origin)) {
-            answer.fields = {
-                {"Access-Control-Allow-Origin", std::string(*origin)},
-                {"Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS"},
-                {"Access-Control-Allow-Headers",
-                 "Content-Type, Authorization, Accept, X-Requested-With"},
-                {"Access-Control-Max-Age", "86400"},
-                {"Vary", "Origin"}};
-        }
-        return answer;
     }
 
     asio::awaitable<bool> fail(Error error, const RequestHead& head, Exchange& exchange,
@@ -448,6 +384,14 @@ private:
 };
 
 }  // namespace
+
+const PathPatterns& SessionContext::ignored_paths(const std::shared_ptr<const Config>& config) {
+    if (patterns_of_ != config) {
+        patterns_ = PathPatterns(config->ignore_paths);
+        patterns_of_ = config;
+    }
+    return patterns_;
+}
 
 asio::awaitable<void> run_session(Socket socket, std::string peer,
                                   std::shared_ptr<SessionContext> context) {

@@ -3,6 +3,9 @@
 // find_model, admit, connect, send, first_byte, relay, account (docs/architecture.md). Owns its
 // socket and buffers; reaches models only through the fleet. Main loop only.
 
+#include "core/path_patterns.hpp"
+#include "proxy/api/profiles.hpp"
+#include "proxy/api/selectors.hpp"
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/pool.hpp"
 
@@ -15,7 +18,8 @@
 
 namespace corral {
 class Fleet;
-}
+struct Config;
+}  // namespace corral
 
 namespace corral::http {
 
@@ -23,13 +27,22 @@ namespace corral::http {
 struct SessionContext {
     SessionContext(asio::any_io_executor executor, Fleet& f) : fleet(f), pool(executor) {}
 
+    /// upstream.ignorePaths of this config, compiled when it is first asked for.
+    [[nodiscard]] const PathPatterns& ignored_paths(const std::shared_ptr<const Config>& config);
+
     Fleet& fleet;
     UpstreamPool pool;
-    bool draining = false;       ///< answer what is in flight, then close
-    std::size_t sessions = 0;    ///< open client connections
-    std::size_t bytes_held = 0;  ///< of bodies: for their model or filters
-    std::uint64_t requests = 0;  ///< numbers requests for the log
-    std::list<Wire*> idle;       ///< connections between two requests: closed at once by drain
+    api::ActiveProfile profile;    ///< none at start; a reload that has it still keeps it
+    api::SelectorLoads selectors;  ///< what the spillovers have under way
+    bool draining = false;         ///< answer what is in flight, then close
+    std::size_t sessions = 0;      ///< open client connections
+    std::size_t bytes_held = 0;    ///< of bodies: for their model or filters
+    std::uint64_t requests = 0;    ///< numbers requests for the log
+    std::list<Wire*> idle;         ///< connections between two requests: closed at once by drain
+
+private:
+    PathPatterns patterns_;
+    std::shared_ptr<const Config> patterns_of_;
 };
 
 /// Serves one connection until it ends. Never throws for what a peer does. `peer` is the client's

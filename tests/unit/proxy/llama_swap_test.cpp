@@ -39,31 +39,6 @@ ModelStatus running(const std::string& id, ProcessState state, std::uint16_t por
 
 }  // namespace
 
-TEST_CASE("the model list leaves out unlisted models and tells what is loaded") {
-    const std::vector states{running("a", ProcessState::starting, 5800)};
-    const auto list =
-        json::parse(corral::api::models_list(two_models(), states, std::chrono::seconds(7)));
-    REQUIRE(list.at("data").size() == 1);
-    CHECK(list.at("object") == "list");
-    const auto& record = list.at("data").at(0);
-    CHECK(record.at("id") == "a");
-    CHECK(record.at("object") == "model");
-    CHECK(record.at("created") == 7);
-    CHECK(record.at("status").at("value") == "loaded");
-    CHECK(record.at("meta").at("llamaswap").at("aliases") == json::array({"gpt-4"}));
-    CHECK_FALSE(record.contains("name"));
-}
-
-TEST_CASE("aliases are listed when the config says so, sorted with the ids") {
-    auto config = two_models();
-    config.include_aliases_in_list = true;
-    const auto list = json::parse(corral::api::models_list(config, {}, std::chrono::seconds(0)));
-    REQUIRE(list.at("data").size() == 2);
-    CHECK(list.at("data").at(1).at("id") == "gpt-4");
-    CHECK(list.at("data").at(1).at("meta").at("llamaswap").at("modelID") == "a");
-    CHECK(list.at("data").at(0).at("status").at("value") == "unloaded");
-}
-
 TEST_CASE("running shows only processes that exist, with the real port and no secrets") {
     const std::vector states{running("a", ProcessState::ready, 5801),
                              running("b", ProcessState::stopped, 0)};
@@ -80,4 +55,13 @@ TEST_CASE("secrets are masked in both spellings of a flag and nothing else is") 
           "x --api-key=*** --hf-token  ***");
     CHECK(corral::api::masked_command("x --api-key-file f") == "x --api-key-file f");
     CHECK(corral::api::masked_command("x --api-key") == "x --api-key");
+}
+
+TEST_CASE("the version is told in the peer's three fields") {
+    // Guards: scripts that ask which program they talk to.
+    const auto version = json::parse(corral::api::version_document());
+    CHECK(version.size() == 3);
+    for (const char* field : {"version", "commit", "build_date"}) {
+        CHECK_FALSE(version.at(field).get<std::string>().empty());
+    }
 }

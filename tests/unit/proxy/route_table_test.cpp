@@ -123,3 +123,20 @@ TEST_CASE("OPTIONS is a preflight on any path") {
     CHECK(leads_to("OPTIONS", "*", RouteKind::preflight));
     CHECK_FALSE(find("OPTIONS", "/logs").route->auth);
 }
+
+TEST_CASE("profiles, version and ComfyUI have their routes, all behind the key") {
+    // Guards: what llama-swap's page and ComfyUI's page ask for.
+    CHECK(leads_to("GET", "/api/profiles", RouteKind::profiles));
+    CHECK(leads_to("PUT", "/api/profiles/active", RouteKind::profile_choice));
+    CHECK(find("POST", "/api/profiles/active").allow == "PUT");
+    CHECK(leads_to("GET", "/api/version", RouteKind::version));
+    for (const auto* method : {"GET", "POST", "DELETE"}) {
+        CHECK(leads_to(method, "/comfyui", RouteKind::comfyui_bare));
+        CHECK(leads_to(method, "/comfyui/", RouteKind::comfyui));
+        CHECK(leads_to(method, "/comfyui/api/x", RouteKind::comfyui));
+    }
+    CHECK(unknown("GET", "/comfyui2"));
+    for (const auto* path : {"/api/profiles", "/api/version", "/comfyui", "/comfyui/"}) {
+        CHECK(find("GET", path).route->auth);
+    }
+}
