@@ -35,15 +35,33 @@ std::string joined(const std::vector<std::string>& parts) {
     return out;
 }
 
+/// Nearly every name is its own JSON.
+bool is_plain(std::string_view text) {
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+}
+
+std::string json_of(std::string_view text) {
+    return is_plain(text) ? '"' + std::string(text) + '"' : dump(Json(text));
+}
+
+std::string json_of(const std::vector<std::string>& texts) {
+    std::string out = "[";
+    for (const std::string& text : texts) {
+        out += (out.size() > 1 ? "," : "") + json_of(text);
+    }
+    return out + "]";
+}
+
 /// Members of a JSON object as text, `"a":1,"b":2`: ten thousand records are written at once, and
 /// building a document for each costs more than all the rest.
 class Members {
 public:
-    void add_text(std::string_view key, std::string_view value) { add(key, dump(Json(value))); }
     void add(std::string_view key, std::string_view json) {
         text_ += text_.empty() ? "\"" : ",\"";
         text_.append(key).append("\":").append(json);
     }
+    [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
     [[nodiscard]] std::string object() const { return "{" + text_ + "}"; }
 
 private:
@@ -57,47 +75,64 @@ struct Record {
     std::string_view description;
     const Capabilities* capabilities = nullptr;
     std::string_view metadata;  ///< a JSON object; empty: none
-    Json about;                 ///< how Corral came by this name, for meta.llamaswap
+    Members about;              ///< how Corral came by this name, for meta.llamaswap
     bool loaded = false;
 };
+
+/// True when the metadata may have a key that is spoken for; the word may also stand deeper in it.
+bool may_clash(std::string_view metadata) {
+    constexpr std::array<std::string_view, 7> said_of_names{
+        "\"type\"",    "\"aliases\"",   "\"modelID\"", "\"strategy\"",
+        "\"targets\"", "\"spillover\"", "\"peerID\""};
+    constexpr std::array<std::string_view, 4> said_of_abilities{
+        "\"architecture\"", "\"capabilities\"", "\"supported_parameters\"", "\"context_length\""};
+    const auto stands = [&](std::string_view key) {
+        return metadata.find(key) != std::string_view::npos;
+    };
+    return std::any_of(said_of_names.begin(), said_of_names.end(), stands) ||
+           std::any_of(said_of_abilities.begin(), said_of_abilities.end(), stands);
+}
 
 /// The config's own words first; what Corral says of the name goes before them, and so do fields
 /// that the capabilities have filled already.
 std::string llamaswap_meta(const Record& record) {
-    constexpr std::array<std::string_view, 4> said_by_capabilities{
-        "architecture", "capabilities", "supported_parameters", "context_length"};
-    if (record.metadata.empty()) {
-        return dump(record.about);
+    const std::string about = record.about.object();
+    if (record.metadata.size() <= 2) {
+        return about;
+    }
+    if (!may_clash(record.metadata)) {  // as nearly always: both are put side by side
+        return std::string(record.metadata.substr(0, record.metadata.size() - 1)) + "," +
+               about.substr(1);
     }
     auto out = Json::parse(record.metadata, nullptr, false);
     if (!out.is_object()) {
-        out = Json::object();
+        return about;
     }
     if (record.capabilities != nullptr && !record.capabilities->empty()) {
-        for (const std::string_view key : said_by_capabilities) {
-            out.erase(std::string(key));
+        for (const char* key :
+             {"architecture", "capabilities", "supported_parameters", "context_length"}) {
+            out.erase(key);
         }
     }
-    out.update(record.about);
+    out.update(Json::parse(about));
     return dump(out);
 }
 
 void add_capabilities(Members& out, const Capabilities& can) {
-    const bool both = !can.in.empty() && !can.out.empty();
-    Json architecture = Json::object();
+    Members architecture;
     if (!can.in.empty()) {
-        architecture["input_modalities"] = can.in;
+        architecture.add("input_modalities", json_of(can.in));
     }
     if (!can.out.empty()) {
-        architecture["output_modalities"] = can.out;
+        architecture.add("output_modalities", json_of(can.out));
     }
-    if (both) {
-        architecture["modality"] = joined(can.in) + "->" + joined(can.out);
+    if (!can.in.empty() && !can.out.empty()) {
+        architecture.add("modality", json_of(joined(can.in) + "->" + joined(can.out)));
     }
     if (!architecture.empty()) {
-        out.add("architecture", dump(architecture));
+        out.add("architecture", architecture.object());
     }
-    const std::array<std::pair<const char*, bool>, 7> abilities{{
+    const std::array<std::pair<std::string_view, bool>, 7> abilities{{
         {"vision", has(can.in, "image")},
         {"audio_transcriptions", has(can.in, "audio") && has(can.out, "text")},
         {"audio_speech", has(can.in, "text") && has(can.out, "audio")},
@@ -106,14 +141,14 @@ void add_capabilities(Members& out, const Capabilities& can) {
         {"function_calling", can.tools},
         {"reranker", can.reranker},
     }};
-    Json able = Json::object();
+    Members able;
     for (const auto& [name, holds] : abilities) {
         if (holds) {
-            able[name] = true;
+            able.add(name, "true");
         }
     }
     if (!able.empty()) {
-        out.add("capabilities", dump(able));
+        out.add("capabilities", able.object());
     }
     if (can.tools) {
         out.add("supported_parameters", R"(["tools","tool_choice"])");
@@ -125,15 +160,15 @@ void add_capabilities(Members& out, const Capabilities& can) {
 
 std::string text_of(const Record& record, std::chrono::seconds created) {
     Members out;
-    out.add_text("id", record.id);
+    out.add("id", json_of(record.id));
     out.add("object", "\"model\"");
     out.add("created", std::to_string(created.count()));
     out.add("owned_by", "\"corral\"");
     if (const auto name = trimmed(record.name); !name.empty()) {
-        out.add_text("name", name);
+        out.add("name", json_of(name));
     }
     if (const auto description = trimmed(record.description); !description.empty()) {
-        out.add_text("description", description);
+        out.add("description", json_of(description));
     }
     if (record.capabilities != nullptr) {
         add_capabilities(out, *record.capabilities);
@@ -158,29 +193,31 @@ std::string model_text(const ModelConfig& model, std::string_view id, const List
     record.metadata = model.metadata;
     record.loaded = !is_at_rest(in.state_of(model.id));  // stopping ones hold memory still
     if (id != model.id.str()) {
-        record.about = {{"type", "alias"}, {"modelID", model.id.str()}};
+        record.about.add("type", "\"alias\"");
+        record.about.add("modelID", json_of(model.id.str()));
     } else {
-        record.about = {{"type", "model"}};
+        record.about.add("type", "\"model\"");
         if (!model.aliases.empty()) {
-            record.about["aliases"] = model.aliases;
+            record.about.add("aliases", json_of(model.aliases));
         }
     }
     return text_of(record, in.created);
 }
 
 std::string selector_text(const SelectorConfig& selector, const Listing& in) {
-    constexpr std::array<const char*, 3> strategies{"warm", "pin", "spillover"};
+    constexpr std::array<std::string_view, 3> strategies{"warm", "pin", "spillover"};
     Record record;
     record.id = selector.id;
     record.name = selector.name;
     record.description = selector.description;
     record.metadata = selector.metadata;
     record.loaded = is_selector_loaded(selector, in.config, in.state_of);
-    record.about = {{"type", "selector"},
-                    {"strategy", strategies.at(static_cast<std::size_t>(selector.strategy))},
-                    {"targets", selector.targets}};
+    record.about.add("type", "\"selector\"");
+    record.about.add("strategy",
+                     json_of(strategies.at(static_cast<std::size_t>(selector.strategy))));
+    record.about.add("targets", json_of(selector.targets));
     if (selector.strategy == SelectorStrategy::spillover) {
-        record.about["spillover"] = selector.spillover;
+        record.about.add("spillover", std::to_string(selector.spillover));
     }
     return text_of(record, in.created);
 }
@@ -192,14 +229,15 @@ std::string peer_text(const PeerConfig& peer, std::string_view model, std::strin
     Record record;
     record.id = id;
     record.name = name;
-    record.about = {{"type", "peer"}, {"peerID", peer.id}};
+    record.about.add("type", "\"peer\"");
+    record.about.add("peerID", json_of(peer.id));
     return text_of(record, in.created);
 }
 
 std::string pin_text(const ProfilePin& pin, const Listing& in) {
     Record record;
     record.id = pin.name;
-    record.about = {{"type", "profile"}};
+    record.about.add("type", "\"profile\"");
     return text_of(record, in.created);
 }
 
