@@ -88,7 +88,7 @@ enum class SelectorStrategy : std::uint8_t {
 struct SelectorConfig {
     std::string id;
     SelectorStrategy strategy = SelectorStrategy::warm;
-    std::vector<std::string> targets;  ///< model ids, or names of peers' models; aliases resolved
+    std::vector<std::string> targets;  ///< as written: models' ids or aliases, peers' models
     std::int64_t spillover = 1;        ///< requests that a target takes before the next one starts
     std::string name;
     std::string description;

@@ -130,7 +130,7 @@ private:
             error(target.mark, ".targets contains duplicate resolved model \"" + name + "\"");
             return;
         }
-        selector_.targets.push_back(name);
+        selector_.targets.push_back(target.text);  // an alias has parameters of its own
     }
 
     void read_spillover() {

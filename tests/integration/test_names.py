@@ -47,6 +47,14 @@ def test_a_pin_selector_always_takes_its_first_target(yard):
     assert corral.chat("sel").json()["model"] == "b"
 
 
+def test_a_selectors_target_may_be_an_alias_with_parameters_of_its_own(yard):
+    """Guards: setParamsByID goes by the name that the selector chose, and the body says it."""
+    yard.engine("a", {"filters": {"setParamsByID": {"a:high": {"effort": "high"}}}})
+    corral = yard.serve(selectors={"sel": {"strategy": "warm", "targets": ["a:high"]}})
+    assert corral.post("/v1/completions", '{"model":"sel" , "n":1.0}').status == 200
+    assert yard.engines["a"].requests[0][1] == b'{"model":"a:high" , "n":1.0,"effort":"high"}'
+
+
 def test_a_spillover_starts_the_next_model_when_the_first_is_busy(yard):
     """Guards: requests under way are counted until they end, and only until then."""
     spill = {"strategy": "spillover", "targets": ["a", "b"], "settings": {"spillover": 1}}

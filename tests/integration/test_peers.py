@@ -111,6 +111,17 @@ def test_each_name_of_a_peers_model_reaches_it(yard, peer, name, sent):
     assert peer.last()[0] == f"GET /props?model={sent}&x=1 HTTP/1.1"
 
 
+def test_a_peers_filters_change_the_body(yard, peer):
+    """Guards: a peer's filters are applied as a model's are, by the name that was asked for."""
+    filters = {"stripParams": "top_p", "setParams": {"x": 1},
+               "setParamsByID": {"p1/pm": {"effort": "high"}}}
+    corral = serve(yard, peer.config(filters=filters))
+    assert corral.post("/v1/completions", '{"model":"p1/pm","top_p":1,"z":1.0}').status == 200
+    assert peer.last()[2] == b'{"model":"pm","z":1.0,"x":1,"effort":"high"}'
+    assert corral.post("/v1/completions", '{"model":"pm"}').status == 200
+    assert peer.last()[2] == b'{"model":"pm","x":1}'
+
+
 def test_upstream_paths_lead_to_a_peer_and_load_nothing(yard, peer):
     """Guards: /upstream takes peers' names, and ignorePaths do not concern them."""
     corral = serve(yard, peer.config())

@@ -100,8 +100,9 @@ TEST_CASE("a peer's key never reaches a diagnostic") {
     CHECK(all_of(loaded).find("canary") == std::string::npos);
 }
 
-TEST_CASE("selectors are read whole, with targets resolved") {
-    // Guards: every key, order of targets, aliases and bare names of peers, order of the file.
+TEST_CASE("selectors are read whole, with targets as written") {
+    // Guards: every key, order of targets, and aliases: a request goes by the one that is written,
+    // as setParamsByID may have parameters for it.
     const auto config = good(
         "selectors:\n  z: {strategy: pin, targets: [org/y, alias-a, q/x]}\n"
         "  s: {strategy: spillover, targets: [variant, b, q/x], settings: {spillover: 4}, "
@@ -112,7 +113,7 @@ TEST_CASE("selectors are read whole, with targets resolved") {
     SelectorConfig want;
     want.id = "s";
     want.strategy = SelectorStrategy::spillover;
-    want.targets = {"a", "b", "q/x"};
+    want.targets = {"variant", "b", "q/x"};
     want.spillover = 4;
     want.name = "N";
     want.description = "D";
@@ -122,7 +123,7 @@ TEST_CASE("selectors are read whole, with targets resolved") {
     CHECK(config.selectors[1].strategy == SelectorStrategy::warm);
     CHECK(config.selectors[1].targets == Words{"b", "a"});
     CHECK(config.selectors[1].spillover == 1);
-    CHECK(config.selectors[2].targets == Words{"p/org/y", "a", "q/x"});
+    CHECK(config.selectors[2].targets == Words{"org/y", "alias-a", "q/x"});
 }
 
 TEST_CASE("a selector's mistakes are refused in llama-swap's words") {
