@@ -35,6 +35,7 @@ ConfigLoad load_config(std::string_view yaml, std::string_view origin,
     load::read_limits(loading);
     load::read_models(loading);
     load::read_groups(loading);
+    load::read_matrix(loading);
     load::read_scheduler(loading);
     load::read_peers(loading);
     load::read_selectors(loading);

@@ -98,6 +98,8 @@ void check_fixed_ports(Loading& loading, const Node& models);
                                         const std::string& path);
 /// Groups, wherever they stand, and the group "(default)".
 void read_groups(Loading& loading);
+/// The matrix, after read_groups has said whether it is the one that decides.
+void read_matrix(Loading& loading);
 /// routing.scheduler, after the models are known.
 void read_scheduler(Loading& loading);
 /// Peers and the names of their models, after the models are known.

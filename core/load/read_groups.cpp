@@ -45,9 +45,13 @@ std::pair<const Node*, std::string> find_groups(Loading& loading) {
         if (is_set(legacy_matrix) && has_entries(legacy)) {
             loading.report.error(legacy->mark, "config cannot use both 'groups' and 'matrix'");
         }
+        if (is_set(legacy_matrix)) {
+            loading.config.router = RouterKind::matrix;
+        }
         return {legacy, "groups"};
     }
     if (router == "matrix") {
+        loading.config.router = RouterKind::matrix;
         if (!is_set(matrix)) {
             loading.report.error(use->mark,
                                  "routing.router.use is 'matrix' but "
@@ -58,6 +62,9 @@ std::pair<const Node*, std::string> find_groups(Loading& loading) {
     if (!router.empty() && router != "group") {
         loading.report.error(use->mark, "routing.router.use: unknown router \"" + router +
                                             "\" (valid: group, matrix)");
+    } else if (router.empty() && is_set(matrix)) {
+        loading.report.warn(matrix->mark, "routing.router.use is not set: the matrix is not used",
+                            "write `use: matrix`, or `use: group` to keep it for later");
     }
     return {groups, "routing.router.settings.groups"};
 }

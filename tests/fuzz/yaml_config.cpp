@@ -102,6 +102,25 @@ void check_model(const Config& config, const ModelConfig& model) {
     require(model.timeouts.connect.count() >= 0 && model.capabilities.context >= 0);
 }
 
+void check_matrix(const Config& config) {
+    const MatrixConfig& matrix = config.matrix;
+    require(matrix.sets.empty() == (config.router == RouterKind::group));
+    for (std::size_t i = 0; i < matrix.nodes.size(); ++i) {
+        const MatrixNode& node = matrix.nodes[i];
+        const bool is_model = node.kind == MatrixNode::Kind::model;
+        require(is_model == (config.find_id(node.model) != nullptr));
+        require(is_model == node.children.empty());
+        require(std::all_of(node.children.begin(), node.children.end(),
+                            [&](std::uint32_t child) { return child < i; }));
+    }
+    for (const MatrixSet& set : matrix.sets) {
+        require(set.root < matrix.nodes.size());
+    }
+    for (const EvictCost& cost : matrix.evict_costs) {
+        require(cost.cost > 0 && config.find_id(cost.model) != nullptr);
+    }
+}
+
 void check_config(const Config& config) {
     require(std::is_sorted(config.models.begin(), config.models.end(),
                            [](const auto& a, const auto& b) { return a.id < b.id; }));
@@ -127,6 +146,7 @@ void check_config(const Config& config) {
         require(path_pattern_mistake(pattern).empty());
     }
     check_names(config);
+    check_matrix(config);
     require(config.start_port != 0 && config.limits.connections > 0);
 }
 
