@@ -16,7 +16,7 @@ namespace corral {
 
 /// How much one question may cost, in comparisons of two combinations: well under a millisecond.
 /// What is not decided by then is decided roughly.
-inline constexpr std::size_t matrix_work_max = 100'000;
+inline constexpr std::size_t matrix_work_max = 50'000;
 
 class MatrixSolver {
 public:

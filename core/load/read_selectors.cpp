@@ -1,5 +1,6 @@
 // Selectors: names that stand for one of several models, local ones and peers'.
 #include "core/load/loading.hpp"
+#include "core/matrix_solver.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,11 +13,6 @@ namespace corral::load {
 namespace {
 
 constexpr std::array<std::string_view, 3> strategies{"warm", "pin", "spillover"};
-
-/// Whether one set of the matrix allows all of these models at once.
-bool matrix_allows(const MatrixConfig& /*matrix*/, const std::vector<ModelId>& /*models*/) {
-    return true;
-}
 
 /// The group that each model is in.
 using Groups = std::unordered_map<std::string, const GroupConfig*>;
@@ -172,7 +168,8 @@ private:
             return;
         }
         if (loading_.config.router == RouterKind::matrix) {
-            if (!matrix_allows(loading_.config.matrix, locals_)) {
+            const MatrixConfig& matrix = loading_.config.matrix;  // without sets after a mistake
+            if (!matrix.sets.empty() && !can_run_together(matrix, locals_)) {
                 error(key_.mark, ".targets must all appear together in one expanded matrix set");
             }
             return;

@@ -172,6 +172,20 @@ TEST_CASE("`use` picks: a matrix that is not used is neither read nor in the way
     CHECK(shown(matrix.matrix) == "s: (a & b)");
 }
 
+TEST_CASE("spillover targets must share a combination of the matrix") {
+    // Guards: targets that push each other out would never share the load; and a broken matrix is
+    // not reported twice.
+    const auto with = [](const std::string& sets, const std::string& targets) {
+        return test::load(models + "matrix: {sets: {" + sets + "}}\nselectors: {s: {strategy: " +
+                          "spillover, targets: [" + targets + "]}}");
+    };
+    const std::string phrase = "targets must all appear together in one expanded matrix set";
+    CHECK(with("s: (a | c) & b", "a, bee").config.has_value());
+    CHECK(error_with(with("s: (a | c) & b", "a, b, c"), phrase) != nullptr);
+    CHECK(error_with(with("s: a, t: b", "a, b"), phrase) != nullptr);
+    CHECK(error_with(with("s: a &", "a, b"), phrase) == nullptr);
+}
+
 TEST_CASE("all mistakes of a matrix are told at once, with the nearest name") {
     // Guards: nobody fixes a matrix one error at a time.
     const ConfigLoad loaded = test::load(
