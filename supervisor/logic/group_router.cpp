@@ -40,6 +40,11 @@ Seat GroupRouter::adopt(const GroupRouter& old, Seat old_seat, const ModelId& mo
     return add(model, static_cast<std::uint32_t>(groups_.size() - 1));
 }
 
+Seat GroupRouter::adopt(const ModelId& model) {
+    groups_.push_back({"", true, true, false});
+    return add(model, static_cast<std::uint32_t>(groups_.size() - 1));
+}
+
 Seat GroupRouter::seat(const ModelId& model) const {
     return seats_.at(model);
 }
@@ -53,11 +58,11 @@ bool GroupRouter::evicts(Seat target, Seat other) const {
     return groups_[of_target].exclusive && !groups_[of_other].persistent;
 }
 
-std::vector<std::size_t> GroupRouter::evictions(Seat target, std::span<const Seat> running) const {
-    std::vector<std::size_t> out;
+Evictions GroupRouter::evictions(Seat target, std::span<const Runner> running) const {
+    Evictions out;
     for (std::size_t i = 0; i < running.size(); ++i) {
-        if (evicts(target, running[i])) {
-            out.push_back(i);
+        if (evicts(target, running[i].seat)) {
+            out.positions.push_back(i);
         }
     }
     return out;

@@ -1,9 +1,10 @@
 #pragma once
 // Which running models have to go before another one may run: llama-swap's groups as a policy.
 // Pure: called speculatively, many times for each decision; it never logs and changes nothing.
-// A matrix policy will stand beside it behind the same question. Any thread.
+// MatrixRouter stands beside it, behind the same door (router.hpp). Any thread.
 
 #include "core/config.hpp"
+#include "supervisor/logic/seat.hpp"
 
 #include <cstdint>
 #include <span>
@@ -12,9 +13,6 @@
 #include <vector>
 
 namespace corral {
-
-/// A model as the router knows it: a small number, valid for one router.
-using Seat = std::uint32_t;
 
 class GroupRouter {
 public:
@@ -25,6 +23,8 @@ public:
     /// Gives a model that left the config, but still runs, a seat with the rules it started under.
     /// `old_seat` is of `old`.
     Seat adopt(const GroupRouter& old, Seat old_seat, const ModelId& model);
+    /// The same for one that started under no groups: it is treated as if it were in none.
+    Seat adopt(const ModelId& model);
 
     /// The seat of a model of the config (or adopted). Requires: it is one.
     [[nodiscard]] Seat seat(const ModelId& model) const;
@@ -34,9 +34,8 @@ public:
     /// symmetric: a target of a non-exclusive group never empties an exclusive one.
     [[nodiscard]] bool evicts(Seat target, Seat other) const;
 
-    /// The ones among `running` that must go for `target`, as positions in `running`.
-    [[nodiscard]] std::vector<std::size_t> evictions(Seat target,
-                                                     std::span<const Seat> running) const;
+    /// The ones among `running` that must go for `target`.
+    [[nodiscard]] Evictions evictions(Seat target, std::span<const Runner> running) const;
 
 private:
     struct Group {

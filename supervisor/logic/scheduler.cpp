@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <tuple>
 #include <utility>
 
 namespace corral {
@@ -69,6 +70,9 @@ void Scheduler::on(const Request& event, TimePoint now) {
                std::to_string(model->waiting.size()) + " requests already wait for model " +
                    quoted(model->id) + ". What to do: try again later.");
         return;
+    }
+    if (model->waiting.empty()) {
+        model->plan.clear();
     }
     model->waiting.emplace(event.ticket, now);
     waiting_.emplace(event.ticket, model);
@@ -139,9 +143,10 @@ void Scheduler::on(const Unload& event, TimePoint) {
 
 void Scheduler::on(const Reconfigure& event, TimePoint) {
     const std::shared_ptr<const Config> before = std::exchange(config_, event.config);
-    const GroupRouter old_router = std::exchange(router_, GroupRouter(*config_));
+    const Router old_router = std::exchange(router_, Router(*config_));
     ++rules_;
     for (auto& [id, model] : models_) {
+        model.plan.clear();
         const ModelConfig* config = config_->find_id(id);
         const bool alive =
             model.state == ProcessState::starting || model.state == ProcessState::ready;
@@ -168,10 +173,10 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
         model.limit =
             config.concurrency_limit != 0 ? config.concurrency_limit : default_concurrency_limit;
         model.ttl = config.ttl;
+        model.priority = config.priority;
     }
     claims_.clear();
     running_.clear();
-    running_seats_.clear();
     std::erase_if(models_, [](const auto& entry) {
         return !entry.second.configured && !entry.second.active;
     });
@@ -222,8 +227,9 @@ void Scheduler::stop_drained() {
     }
 }
 
-/// First those whose turn it is. Then all who wait, oldest request first: each takes what is free,
-/// makes room, or holds back the later ones. That order is total, so nobody waits in a circle.
+/// First those whose turn it is. Then all who wait, in the order of the rules: each takes what is
+/// free, makes room, or holds back the later ones. That order is total, so nobody waits in a
+/// circle.
 void Scheduler::serve_waiting(TimePoint now) {
     claims_.clear();
     std::vector<Model*> queue;
@@ -242,11 +248,16 @@ void Scheduler::serve_waiting(TimePoint now) {
         return;
     }
     note_running();
-    std::sort(queue.begin(), queue.end(), [](const Model* a, const Model* b) {
-        return a->waiting.begin()->first < b->waiting.begin()->first;
-    });
-    for (Model* model : queue) {
-        serve(*model, now);
+    const auto rank = [now](const Model* model) {
+        const auto& [ticket, arrived] = *model->waiting.begin();
+        const bool overdue = now - arrived >= max_wait;
+        return std::tuple(!overdue, overdue ? 0 : ~model->priority, ticket);  // ~: the higher first
+    };
+    std::sort(queue.begin(), queue.end(),
+              [&](const Model* a, const Model* b) { return rank(a) < rank(b); });
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+        queue[i]->place = i;
+        serve(*queue[i], now);
     }
 }
 
@@ -256,22 +267,26 @@ void Scheduler::serve(Model& model, TimePoint now) {
         return;
     }
     const bool overdue = now - model.waiting.begin()->second >= max_wait;
-    const bool swapping = !held(model) && advance(model);
+    const Victims found = victims(model);
+    rough_decisions_ += found.exact ? 0U : 1U;
+    const bool is_held = held(model, found.models);
+    const bool swapping = !is_held && advance(model, found.models);
     if (model.waiting.empty() || model.state == ProcessState::starting) {
         return;
     }
     if (overdue || swapping) {
-        claims_.push_back(&model);
+        claim(model, found.models, is_held);
+    } else {
+        model.plan.clear();
     }
 }
 
-/// Grants, starts, or makes room for a model whose turn nobody older disputes. True when its place
-/// is being made: everything in its way is on its way out.
-bool Scheduler::advance(Model& model) {
+/// Grants, starts, or makes room for a model whose turn nobody before it disputes. True when its
+/// place is being made: everything in its way is on its way out.
+bool Scheduler::advance(Model& model, const std::vector<Model*>& in_the_way) {
     if (model.state == ProcessState::ready && model.leases >= model.limit) {
         return false;
     }
-    const std::vector<Model*> in_the_way = victims(model);
     if (in_the_way.empty()) {
         if (model.state == ProcessState::ready) {
             while (!model.waiting.empty() && model.leases < model.limit) {
@@ -362,7 +377,9 @@ void Scheduler::start(Model& model) {
     model.generation = ++last_generation_;
     model.rules = rules_;
     running_.push_back(&model);
-    running_seats_.push_back(model.seat);
+    for (Claim& other : claims_) {  // which it fits
+        other.world.push_back(model.seat);
+    }
     out_.emplace_back(Start{model.id, model.generation});
 }
 
@@ -381,36 +398,6 @@ void Scheduler::activate(Model& model) {
 Scheduler::Model* Scheduler::find(const ModelId& id) {
     const auto found = models_.find(id);
     return found != models_.end() ? &found->second : nullptr;
-}
-
-/// Once a pass: a stop leaves a model here until it has ended, a start adds it.
-void Scheduler::note_running() {
-    running_.clear();
-    running_seats_.clear();
-    for (Model* model : active_) {
-        if (!is_at_rest(model->state)) {
-            running_.push_back(model);
-            running_seats_.push_back(model->seat);
-        }
-    }
-}
-
-std::vector<Scheduler::Model*> Scheduler::victims(const Model& target) const {
-    std::vector<Model*> out;
-    for (const std::size_t position : router_.evictions(target.seat, running_seats_)) {
-        if (running_[position] != &target) {
-            out.push_back(running_[position]);
-        }
-    }
-    return out;
-}
-
-/// Held back by an older request whose model needs this one gone.
-bool Scheduler::held(const Model& model) const {
-    return std::any_of(claims_.begin(), claims_.end(), [&](const Model* claim) {
-        return claim->waiting.begin()->first < model.waiting.begin()->first &&
-               router_.evicts(claim->seat, model.seat);
-    });
 }
 
 bool Scheduler::busy(const Model& model) const noexcept {

@@ -10,13 +10,18 @@
 //  - A model that is leased is never stopped for another one. Victims are stopped together when
 //    all of them are idle, and the target starts when all of them have ended.
 //  - When a model becomes ready, everyone who waited for it then has his turn before the next
-//    swap. Otherwise a waiting request that is older than max_wait keeps the models that it needs
-//    gone from taking newer requests, and those that it would evict from starting.
+//    swap.
+//  - Otherwise models are decided in the order of their oldest requests: those that have waited for
+//    max_wait first, by arrival; then by priority, the higher first; then by arrival. So a stream
+//    of requests of high priority overtakes a lower one for max_wait only, and then no more.
+//  - A request that is older than max_wait keeps the models that it needs gone from taking newer
+//    requests, and starts that would not fit beside it from happening; and so does a swap under
+//    way. Whom it needs gone stays the same while it waits, unless that becomes impossible.
 
 #include "core/config.hpp"
 #include "core/time.hpp"
-#include "supervisor/logic/group_router.hpp"
 #include "supervisor/logic/process_state.hpp"
+#include "supervisor/logic/router.hpp"
 #include "supervisor/logic/scheduler_messages.hpp"
 
 #include <cstdint>
@@ -51,6 +56,9 @@ public:
     [[nodiscard]] View view(const ModelId& model) const;
     /// True when no process runs and nobody waits.
     [[nodiscard]] bool idle() const noexcept;
+    /// How many questions of who has to go were too hard for the matrix's bound of work: what was
+    /// evicted then was enough, but others might have cost less.
+    [[nodiscard]] std::uint64_t rough_decisions() const noexcept { return rough_decisions_; }
 
     /// Throws std::logic_error when its books do not balance, or when somebody waits although
     /// nothing is in his way.
@@ -60,6 +68,7 @@ private:
     struct Model {
         ModelId id;
         Seat seat = 0;
+        std::int64_t priority = 0;
         ProcessState state = ProcessState::stopped;
         Generation generation = 0;
         std::uint64_t rules = 0;   // which router its start was decided by
@@ -70,9 +79,22 @@ private:
         Ticket turn_until = 0;                // tickets up to here waited when it became ready…
         TimePoint turn_ends{};                // …and are served before the next swap, until then
         std::map<Ticket, TimePoint> waiting;  // by arrival, with its time
+        std::size_t place = 0;                // in the order of the last pass, if it waits
+        std::vector<Seat> plan;               // of its claim: who has to go for it
         std::optional<StopReason> drain;      // takes no one in; stops when its leases have ended
         bool configured = true;
         bool active = false;  // listed in active_
+    };
+
+    /// A waiting model that holds others back, and the world that it waits for: the models that run
+    /// when it has had its way, itself among them, those that leave anyway not counted.
+    struct Claim {
+        const Model* model;
+        std::vector<Seat> world;
+    };
+    struct Victims {
+        std::vector<Model*> models;
+        bool exact = true;
     };
 
     void on(const Request& event, TimePoint now);
@@ -89,7 +111,8 @@ private:
     void stop_everything(TimePoint now);
     void serve_waiting(TimePoint now);
     void serve(Model& model, TimePoint now);
-    bool advance(Model& model);
+    bool advance(Model& model, const std::vector<Model*>& in_the_way);
+    void claim(Model& model, const std::vector<Model*>& in_the_way, bool is_held);
     void note_running();
     void expire_idle(TimePoint now);
     void arm_wake();
@@ -103,21 +126,22 @@ private:
     void activate(Model& model);
 
     [[nodiscard]] Model* find(const ModelId& id);
-    [[nodiscard]] std::vector<Model*> victims(const Model& target) const;
-    [[nodiscard]] bool held(const Model& model) const;
+    [[nodiscard]] Victims victims(const Model& target) const;
+    [[nodiscard]] bool leaving(const Model& model, const Model& target) const;
+    [[nodiscard]] bool held(const Model& model, const std::vector<Model*>& in_the_way) const;
     [[nodiscard]] bool busy(const Model& model) const noexcept;
     [[nodiscard]] bool expires(const Model& model) const noexcept;
     void check_model(const Model& model) const;
 
     std::shared_ptr<const Config> config_;
-    GroupRouter router_;
+    Router router_;
     std::uint64_t rules_ = 1;  // counts routers
     std::unordered_map<ModelId, Model> models_;
     std::vector<Model*> active_;  // running or waited for; everything else costs nothing
     std::unordered_map<Ticket, Model*> waiting_;
-    std::vector<const Model*> claims_;  // of the last pass: who holds others back, in turn
-    std::vector<Model*> running_;       // of the last pass: all processes, victims included
-    std::vector<Seat> running_seats_;   // theirs, in the same order
+    std::vector<Claim> claims_;    // of the last pass: who holds others back, in turn
+    std::vector<Model*> running_;  // of the last pass: all processes, victims included
+    std::uint64_t rough_decisions_ = 0;
     Ticket last_ticket_ = 0;
     Generation last_generation_ = 0;
     std::optional<TimePoint> close_by_;  // closing since Close

@@ -33,7 +33,7 @@ void Scheduler::check_model(const Model& model) const {
     }
     const bool could_go = is_at_rest(model.state) || (model.state == ProcessState::ready &&
                                                       !model.drain && model.leases < model.limit);
-    if (could_go && !held(model) && victims(model).empty()) {
+    if (could_go && !held(model, {}) && victims(model).models.empty()) {
         fail("somebody waits and nothing is in the way");
     }
 }
@@ -52,16 +52,14 @@ void Scheduler::check_invariants() const {
     if (waiting != waiting_.size()) {
         throw std::logic_error("Scheduler: the ticket index is wrong");
     }
-    for (const Model* a : active_) {
-        for (const Model* b : active_) {
-            const bool both_run = a != b && !is_at_rest(a->state) && !is_at_rest(b->state);
-            const bool same_rules = a->rules == rules_ && b->rules == rules_;
-            if (both_run && same_rules && router_.evicts(a->seat, b->seat) &&
-                router_.evicts(b->seat, a->seat)) {
-                throw std::logic_error("Scheduler: " + a->id.str() + " and " + b->id.str() +
-                                       " run together");
-            }
+    std::vector<Seat> together;  // what was started under these rules
+    for (const Model* model : active_) {
+        if (!is_at_rest(model->state) && model->rules == rules_) {
+            together.push_back(model->seat);
         }
+    }
+    if (!router_.allows(together)) {
+        throw std::logic_error("Scheduler: models run together that may not");
     }
 }
 

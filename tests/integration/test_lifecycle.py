@@ -141,6 +141,41 @@ def test_groups_that_do_not_swap_run_side_by_side(yard):
     assert ports == [200, 200]
 
 
+def test_a_matrix_keeps_what_one_of_its_sets_allows(yard):
+    """With a matrix two models coexist, the third makes one of them leave, and a model in no set
+    runs alone."""
+    for name in ("a", "b", "c", "loner"):
+        yard.engine(name)
+    corral = yard.serve(
+        matrix={"vars": {"x": "b"}, "evict_costs": {"c": 5}, "sets": {"pair": "(a | x) & c"}},
+    )
+    for name in ("a", "c"):
+        assert corral.chat(name).status == 200
+    assert corral.running() == {"a": "ready", "c": "ready"}
+    assert corral.chat("b").status == 200
+    assert corral.running() == {"b": "ready", "c": "ready"}
+    assert corral.chat("c").status == 200
+    assert len(yard.engines["c"].starts) == 1  # it never left
+    assert corral.chat("loner").status == 200
+    assert corral.running() == {"loner": "ready"}
+
+
+def test_a_matrix_swap_waits_for_the_requests_in_flight(yard):
+    """What has to go ends its answers first; what may stay goes on serving meanwhile."""
+    a, b, c = yard.engine("a", gate=True), yard.engine("b"), yard.engine("c")
+    corral = yard.serve(matrix={"sets": {"pair": "(a | b) & c"}})
+    assert corral.chat("c").status == 200
+    held = stream_and_hold(corral, a)
+    with corral.connect() as waiting:
+        waiting.send(ask("b"))
+        wait_briefly(0.5)
+        assert corral.chat("c").status == 200
+        assert corral.running() == {"a": "ready", "c": "ready"} and b.starts == []
+        assert finish(*held, a).complete
+        assert waiting.read_response().json()["model"] == "b"
+    assert corral.running() == {"b": "ready", "c": "ready"} and len(c.starts) == 1
+
+
 def test_the_ttl_counts_from_the_end_of_the_last_response(yard):
     """A long answer does not use the idle time up, and looking at Corral does not prolong it."""
     engine = yard.engine("a", {"ttl": 2}, gate=True)

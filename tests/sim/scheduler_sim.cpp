@@ -22,13 +22,15 @@ Report run_seeds(std::uint32_t from, std::uint32_t count, const Options& options
             all.refused += one.refused;
             all.cancelled += one.cancelled;
             all.starts += one.starts;
+            all.together += one.together;
             all.worst_wait = std::max(all.worst_wait, one.worst_wait);
         } catch (const std::exception& violation) {
             FAIL("seed ", seed, ": ", std::string(violation.what()), world.trace());
         }
     }
     MESSAGE(all.granted, " granted, ", all.refused, " refused, ", all.cancelled, " cancelled, ",
-            all.starts, " starts, worst wait ", all.worst_wait, " of its bound");
+            all.starts, " starts, ", all.together, " beside others, worst wait ", all.worst_wait,
+            " of its bound");
     return all;
 }
 

@@ -7,6 +7,7 @@
 namespace corral::sim {
 namespace {
 
+constexpr int models_max = 6;
 constexpr Duration lease_max{20'000};
 constexpr Duration load_max{30'000};  // of a healthy load
 constexpr Duration stop_max{3'000};   // of a process that heeds SIGTERM
@@ -47,7 +48,7 @@ std::string World::trace() const {
 
 void World::make_config() {
     auto config = std::make_shared<Config>();
-    const int models = pick(1, 6);
+    const int models = pick(1, models_max);
     for (int i = 0; i < models; ++i) {
         ModelConfig model;
         model.id = ModelId(std::string(1, static_cast<char>('a' + i)));
@@ -56,18 +57,44 @@ void World::make_config() {
         model.ttl = std::chrono::seconds(chance(50) ? 0 : pick(1, 40));
         config->models.push_back(model);
     }
+    make_rules(*config);
+    config->limits.waiting_per_model = static_cast<std::size_t>(pick(2, 30));
+    adopt(config);
+}
+
+/// Groups or a matrix, and priorities.
+void World::make_rules(Config& config) {
+    config.groups.clear();
+    config.matrix = {};
+    const bool ranked = chance(40);
+    for (ModelConfig& model : config.models) {
+        model.priority = ranked ? pick(-2, 2) : 0;
+    }
+    config.router = chance(50) ? RouterKind::matrix : RouterKind::group;
+    if (config.router == RouterKind::matrix) {
+        config.matrix =
+            test::RandomMatrix(static_cast<std::uint32_t>(random_()), models_max).build();
+        return;
+    }
     const int groups = pick(0, 3);
     for (int g = 0; g < groups; ++g) {
-        config->groups.push_back({"g" + std::to_string(g), chance(60), chance(50), chance(25), {}});
+        config.groups.push_back({"g" + std::to_string(g), chance(60), chance(50), chance(25), {}});
     }
-    for (const ModelConfig& model : config->models) {
+    for (const ModelConfig& model : config.models) {
         const int g = pick(0, groups);  // the last: in no group
         if (g < groups) {
-            config->groups[static_cast<std::size_t>(g)].members.push_back(model.id);
+            config.groups[static_cast<std::size_t>(g)].members.push_back(model.id);
         }
     }
-    config->limits.waiting_per_model = static_cast<std::size_t>(pick(2, 30));
-    config_ = config;
+}
+
+void World::adopt(std::shared_ptr<const Config> config) {
+    config_ = std::move(config);
+    combinations_.clear();
+    for (const MatrixSet& set : config_->matrix.sets) {
+        const auto more = test::combinations(config_->matrix, set.root);
+        combinations_.insert(combinations_.end(), more.begin(), more.end());
+    }
 }
 
 const GroupConfig* World::group_of(const ModelId& model) const {
@@ -152,6 +179,8 @@ void World::new_config() {
     } else if (chance(50)) {
         next->models[index].ttl = std::chrono::seconds(pick(0, 20));
         next->models[index].concurrency_limit = static_cast<std::uint32_t>(pick(1, 4));
+    } else if (chance(30)) {
+        make_rules(*next);
     } else if (next->models.size() > 1) {
         const ModelConfig removed = next->models[index];
         next->models.erase(next->models.begin() + static_cast<std::ptrdiff_t>(index));
@@ -162,12 +191,12 @@ void World::new_config() {
                 std::sort(back->models.begin(), back->models.end(),
                           [](const auto& a, const auto& b) { return a.id < b.id; });
             }
-            config_ = back;
+            adopt(back);
             note("config with " + removed.id.str());
             feed(Reconfigure{back});
         });
     }
-    config_ = next;
+    adopt(next);
     note("config");
     feed(Reconfigure{next});
 }
@@ -261,19 +290,48 @@ void World::carry_out(const SchedulerCommand& command) {
     }
 }
 
-void World::check_start(const ModelId& model) const {
+/// What is wanted up counts as well: its process exists by the end of this turn.
+bool World::lives(const ModelId& model) const {
+    const auto found = processes_.find(model);
+    return found != processes_.end() &&
+           (found->second.alive || !is_at_rest(found->second.fsm.state()));
+}
+
+/// The matrix's rule, written a second time: some combination has all of them. What left the config
+/// is in none.
+bool World::allowed(const std::vector<ModelId>& together) const {
+    test::ModelMask mask = 0;
+    bool known = true;
+    for (const ModelId& model : together) {
+        mask |= test::bit(model);
+        known = known && config_->find_id(model) != nullptr;
+    }
+    return together.size() < 2 ||
+           (known && std::any_of(combinations_.begin(), combinations_.end(),
+                                 [&](test::ModelMask all) { return (mask & ~all) == 0; }));
+}
+
+void World::check_start(const ModelId& model) {
     if (closing_) {
         throw Violation("a start after close");
     }
+    std::vector<ModelId> together{model};
     for (const auto& [other, process] : processes_) {
         if (other == model && process.alive) {
             throw Violation("a start while the process of the last run lives");
         }
-        // What is wanted up counts as well: its process exists by the end of this turn.
-        if (evicts(model, other) && (process.alive || !is_at_rest(process.fsm.state()))) {
+        if (other == model || !lives(other)) {
+            continue;
+        }
+        together.push_back(other);
+        if (config_->router == RouterKind::group && evicts(model, other)) {
             throw Violation(model.str() + " started beside " + other.str());
         }
     }
+    if (config_->router == RouterKind::matrix && !allowed(together)) {
+        throw Violation(model.str() + " started beside what no combination allows");
+    }
+    report_.together += together.size() > 1 ? 1U : 0U;
 }
 
 void World::check_stop(const ModelId& model, StopReason reason) const {

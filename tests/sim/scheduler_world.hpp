@@ -6,6 +6,7 @@
 #include "core/config.hpp"
 #include "supervisor/logic/process_fsm.hpp"
 #include "supervisor/logic/scheduler.hpp"
+#include "tests/support/random_matrix.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -39,7 +40,8 @@ struct Report {
     std::size_t refused = 0;
     std::size_t cancelled = 0;
     std::size_t starts = 0;
-    double worst_wait = 0;  ///< longest time at the head of a queue, as a share of the bound
+    std::size_t together = 0;  ///< starts beside another model
+    double worst_wait = 0;     ///< longest time at the head of a queue, as a share of the bound
 };
 
 class World {
@@ -68,6 +70,8 @@ private:
     };
 
     void make_config();
+    void make_rules(Config& config);
+    void adopt(std::shared_ptr<const Config> config);
     void plan_arrivals();
     void arrive(const ModelId& model);
     void interfere();
@@ -78,7 +82,7 @@ private:
     void at(Duration later, std::function<void()> what);
     void feed(const SchedulerEvent& event);
     void carry_out(const SchedulerCommand& command);
-    void check_start(const ModelId& model) const;
+    void check_start(const ModelId& model);
     void check_stop(const ModelId& model, StopReason reason) const;
     void feed(const ModelId& model, const ProcessEvent& event);
     void carry_out(const ModelId& model, Process& process, const ProcessCommand& command);
@@ -90,6 +94,8 @@ private:
     void check_heads();
     void check_end() const;
 
+    [[nodiscard]] bool lives(const ModelId& model) const;
+    [[nodiscard]] bool allowed(const std::vector<ModelId>& together) const;
     [[nodiscard]] bool evicts(const ModelId& target, const ModelId& other) const;
     [[nodiscard]] const GroupConfig* group_of(const ModelId& model) const;
     int pick(int from, int to);  // both included
@@ -109,6 +115,7 @@ private:
     Options options_;
     TimePoint now_{Duration(1'000'000)};
     std::shared_ptr<const Config> config_;
+    std::vector<test::ModelMask> combinations_;  // that the config's matrix allows
     std::unique_ptr<Scheduler> scheduler_;
     std::map<ModelId, Process> processes_;
     std::map<Ticket, TicketBook> tickets_;

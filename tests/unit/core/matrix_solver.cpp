@@ -2,128 +2,24 @@
 // random matrices; the contract's examples; and what it does when a question is too hard.
 #include "core/matrix_solver.hpp"
 
+#include "tests/support/random_matrix.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <numeric>
-#include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 using namespace corral;
+using namespace corral::test;
 
 namespace {
 
-using Mask = std::uint32_t;
+using Mask = ModelMask;
 using Kind = MatrixNode::Kind;
-
-ModelId model(std::size_t index) {
-    return ModelId(std::string(1, static_cast<char>('a' + index)));
-}
-
-/// A matrix of up to `models` models, drawn from a seed.
-class Builder {
-public:
-    Builder(std::uint32_t seed, int models, bool each_once)
-        : random_(seed), models_(models), each_once_(each_once) {}
-
-    MatrixConfig build() {
-        const int sets = pick(1, 4);
-        for (int i = 0; i < sets; ++i) {
-            unused_.resize(static_cast<std::size_t>(models_));
-            std::iota(unused_.begin(), unused_.end(), std::size_t{0});
-            std::shuffle(unused_.begin(), unused_.end(), random_);
-            std::uint32_t root = node(3);
-            while (ways_[root] > 300) {
-                root = node(2);
-            }
-            out_.sets.push_back({"s" + std::to_string(i), "", root});
-        }
-        for (int i = 0; i < models_; ++i) {
-            if (pick(0, 2) == 0) {
-                out_.evict_costs.push_back({model(static_cast<std::size_t>(i)), pick(1, 4)});
-            }
-        }
-        return out_;
-    }
-
-    int pick(int from, int to) {
-        return from + static_cast<int>(random_() % static_cast<unsigned>(to - from + 1));
-    }
-
-private:
-    std::uint32_t node(int depth) {
-        if (!each_once_ && !out_.sets.empty() && pick(0, 5) == 0) {
-            return out_
-                .sets[static_cast<std::size_t>(pick(0, static_cast<int>(out_.sets.size()) - 1))]
-                .root;
-        }
-        if (depth == 0 || pick(0, 3) == 0 || unused_.size() < 2) {
-            auto index = static_cast<std::size_t>(pick(0, models_ - 1));
-            if (each_once_ && !unused_.empty()) {
-                index = unused_.back();
-                unused_.pop_back();
-            }
-            return add({Kind::model, model(index), {}});
-        }
-        MatrixNode join{pick(0, 1) == 0 ? Kind::all : Kind::any, {}, {}};
-        for (int i = pick(2, 3); i > 0 && !unused_.empty(); --i) {
-            join.children.push_back(node(depth - 1));
-        }
-        return add(std::move(join));
-    }
-
-    std::uint32_t add(MatrixNode made) {
-        double ways = made.kind == Kind::any ? 0 : 1;  // of choosing: kept small enough to try all
-        for (const std::uint32_t child : made.children) {
-            ways = made.kind == Kind::any ? ways + ways_[child] : ways * ways_[child];
-        }
-        ways_.push_back(ways);
-        out_.nodes.push_back(std::move(made));
-        return static_cast<std::uint32_t>(out_.nodes.size() - 1);
-    }
-
-    std::vector<double> ways_;
-    std::mt19937 random_;
-    int models_;
-    bool each_once_;
-    std::vector<std::size_t> unused_;
-    MatrixConfig out_;
-};
-
-Mask bit(const ModelId& id) {
-    return Mask{1} << static_cast<unsigned>(id.str()[0] - 'a');
-}
-
-/// Every combination that a node allows, in the order of the expression.
-std::vector<Mask> combinations(const MatrixConfig& matrix, std::uint32_t at) {
-    const MatrixNode& node = matrix.nodes[at];
-    if (node.kind == Kind::model) {
-        return {bit(node.model)};
-    }
-    std::vector<Mask> out;
-    if (node.kind == Kind::all) {
-        out.push_back(0);
-    }
-    for (const std::uint32_t child : node.children) {
-        const std::vector<Mask> more = combinations(matrix, child);
-        if (node.kind == Kind::any) {
-            out.insert(out.end(), more.begin(), more.end());
-            continue;
-        }
-        std::vector<Mask> product;
-        for (const Mask left : out) {
-            for (const Mask right : more) {
-                product.push_back(left | right);
-            }
-        }
-        out = std::move(product);
-    }
-    return out;
-}
 
 struct Running {
     ModelId id;
@@ -213,15 +109,15 @@ private:
     std::vector<Running> running_;
 };
 
-Question random_question(Builder& from, const MatrixConfig& matrix, int models) {
+Question random_question(RandomMatrix& from, const MatrixConfig& matrix, int models) {
     const int target = from.pick(0, models);  // the last is in no set
     std::vector<Running> running;
     for (int i = 0; i <= models; ++i) {
         if (i != target && from.pick(0, 2) != 0) {
-            running.push_back({model(static_cast<std::size_t>(i)), from.pick(0, 4) == 0});
+            running.push_back({letter(static_cast<std::size_t>(i)), from.pick(0, 4) == 0});
         }
     }
-    return {matrix, model(static_cast<std::size_t>(target)), running};
+    return {matrix, letter(static_cast<std::size_t>(target)), running};
 }
 
 /// `(a & c) | (b & c)`, c costs 5; d alone; loner in no set.
@@ -248,7 +144,7 @@ TEST_CASE("the solver finds what writing out every combination finds") {
     std::size_t ties = 0;
     for (std::uint32_t seed = 1; seed <= 6'000; ++seed) {
         CAPTURE(seed);
-        Builder builder(seed, models, seed % 3 == 0);
+        RandomMatrix builder(seed, models, seed % 3 == 0);
         const MatrixConfig matrix = builder.build();
         for (int round = 0; round < 4; ++round) {
             const Question question = random_question(builder, matrix, models);
@@ -278,16 +174,16 @@ TEST_CASE("allows() is true for exactly the subsets of the combinations") {
     constexpr int models = 5;
     for (std::uint32_t seed = 1; seed <= 1'000; ++seed) {
         CAPTURE(seed);
-        Builder builder(seed, models, false);
+        RandomMatrix builder(seed, models, false);
         const MatrixConfig matrix = builder.build();
         const MatrixSolver solver(matrix);
-        const Question question(matrix, model(0), {});
+        const Question question(matrix, letter(0), {});
         for (Mask mask = 0; mask < (Mask{1} << (models + 1)); ++mask) {
             std::vector<MatrixSolver::Number> numbers;
             std::vector<ModelId> ids;
             for (std::size_t i = 0; i <= models; ++i) {
                 if ((mask >> i & 1U) != 0) {
-                    ids.push_back(model(i));
+                    ids.push_back(letter(i));
                     numbers.push_back(solver.number(ids.back()));
                 }
             }
@@ -306,7 +202,7 @@ TEST_CASE("when the work is cut short, the answer is still allowed, and says tha
     std::size_t rough = 0;
     for (std::uint32_t seed = 1; seed <= 3'000; ++seed) {
         CAPTURE(seed);
-        Builder builder(seed, models, false);
+        RandomMatrix builder(seed, models, false);
         const MatrixConfig matrix = builder.build();
         const Question question = random_question(builder, matrix, models);
         const MatrixSolver::Answer answer = question.ask(static_cast<std::size_t>(seed % 20));

@@ -58,11 +58,12 @@ TEST_CASE("a non-exclusive target never evicts an exclusive group, but is evicte
         config_of({group("a", true, true, false, as), group("b", true, false, false, bs)}));
     CHECK(evicts(router, "a1", "b1"));
     CHECK_FALSE(evicts(router, "b1", "a1"));
-    const std::vector<Seat> running{router.seat(ModelId("b1")), router.seat(ModelId("a1")),
-                                    router.seat(ModelId("x"))};
-    CHECK(router.evictions(router.seat(ModelId("a2")), running) ==
+    const std::vector<Runner> running{
+        {router.seat(ModelId("b1"))}, {router.seat(ModelId("a1"))}, {router.seat(ModelId("x"))}};
+    CHECK(router.evictions(router.seat(ModelId("a2")), running).positions ==
           std::vector<std::size_t>{0, 1, 2});
-    CHECK(router.evictions(router.seat(ModelId("b2")), running) == std::vector<std::size_t>{0});
+    CHECK(router.evictions(router.seat(ModelId("b2")), running).positions ==
+          std::vector<std::size_t>{0});
 }
 
 TEST_CASE("a model that left the config keeps the rules it started under") {
