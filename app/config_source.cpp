@@ -66,7 +66,8 @@ Result<std::shared_ptr<const Config>> scan_instead() {
 
 }  // namespace
 
-Result<std::shared_ptr<const Config>> ConfigSource::load() const {
+Result<std::shared_ptr<const Config>> ConfigSource::load() {
+    inputs_.clear();
     std::filesystem::path path = named_;
     if (named_.empty()) {
         for (const auto& candidate : config_candidates(process_environment())) {
@@ -80,6 +81,7 @@ Result<std::shared_ptr<const Config>> ConfigSource::load() const {
             return scan_instead();
         }
     }
+    inputs_.push_back(path);
     if (writable_by_others(path.string())) {
         spdlog::warn(
             "others may write {}: it holds commands, so whoever writes it runs them "
