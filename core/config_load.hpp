@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,10 +22,23 @@ struct ConfigLoad {
     std::vector<Diagnostic> diagnostics;  ///< in the order of the file
 };
 
+/// One config file: how messages name it, and its bytes.
+struct ConfigText {
+    std::string name;
+    std::string text;
+};
+
 /// Reads a whole configuration. `origin` names the file in diagnostics. A mistake that llama-swap
 /// refuses too is an error and leaves `config` empty; what it accepts in silence is a warning.
 /// Bounded: at most 16 MiB of text, 64 levels, 10^6 nodes counting each use of an alias.
 [[nodiscard]] ConfigLoad load_config(std::string_view yaml, std::string_view origin,
+                                     const EnvironmentLookup& environment);
+
+/// The same for several files that are one configuration (--config first, then those of
+/// --config-dir), merged as llama-swap does: mappings merge, lists are joined, and two files that
+/// say different things are an error at both places. The bounds are for all of them together, but
+/// for that of the text. Anchors are those of one file; ${env.NAME} is put in once.
+[[nodiscard]] ConfigLoad load_config(std::span<const ConfigText> files,
                                      const EnvironmentLookup& environment);
 
 }  // namespace corral

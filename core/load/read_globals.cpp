@@ -97,9 +97,9 @@ void read_api_keys(Loading& loading, Reader& reader) {
     if (node == nullptr) {
         return;
     }
-    loading.report.hide_line(node->mark.line);
+    loading.report.hide_line(node->mark);
     for (const Node* item : node->items) {
-        loading.report.hide_line(item->mark.line);
+        loading.report.hide_line(item->mark);
     }
     const auto keys = reader.texts(*node, "apiKeys");
     for (std::size_t i = 0; keys && i < keys->size(); ++i) {

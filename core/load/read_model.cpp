@@ -186,7 +186,7 @@ private:
             return;
         }
         for (const Node* item : node->items) {
-            loading_.report.hide_line(item->mark.line);
+            loading_.report.hide_line(item->mark);
         }
         const auto list = reader_.texts(*node, "env");
         for (std::size_t i = 0; list && i < list->size(); ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <tuple>
 #include <utility>
 
 namespace corral::load {
@@ -23,13 +24,51 @@ bool looks_secret(std::string_view line) {
     });
 }
 
+/// Goes through a text once, for lines that are asked for in ascending order. Holds no table of the
+/// lines, which would be larger than a text of empty ones.
+class Lines {
+public:
+    explicit Lines(std::string_view text) : text_(text) {}
+
+    /// The line without its end; empty when there is none or when it must not be shown.
+    std::string at(int line) {
+        while (line_ < line && begin_ <= text_.size()) {
+            const auto end = text_.find('\n', begin_);
+            begin_ = end == std::string_view::npos ? text_.size() + 1 : end + 1;
+            ++line_;
+        }
+        if (line < 1 || begin_ > text_.size()) {
+            return {};
+        }
+        auto source = text_.substr(begin_, text_.find('\n', begin_) - begin_);
+        if (source.ends_with('\r')) {
+            source.remove_suffix(1);
+        }
+        if (source.size() > source_bytes_max || looks_secret(source)) {
+            return {};
+        }
+        return std::string(source);
+    }
+
+private:
+    std::string_view text_;
+    std::size_t begin_ = 0;
+    int line_ = 1;
+};
+
+std::pair<int, int> line_of(const Mark& mark) {
+    return {mark.file, mark.line};
+}
+
+bool by_line(const Mark& a, const Mark& b) {
+    return line_of(a) < line_of(b);
+}
+
 }  // namespace
 
-Report::Report(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {
-    line_starts_.push_back(0);
-    for (auto at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
-        line_starts_.push_back(at + 1);
-    }
+int Report::add_file(std::string_view text, std::string name) {
+    files_.push_back({text, std::move(name)});
+    return static_cast<int>(files_.size()) - 1;
 }
 
 void Report::error(Mark mark, std::string message, std::string hint) {
@@ -45,8 +84,17 @@ void Report::note(Mark mark, std::string message, std::string hint) {
     add(Severity::note, mark, std::move(message), std::move(hint));
 }
 
-void Report::hide_line(int line) {
-    hidden_.push_back(line);
+void Report::hide_line(Mark mark) {
+    hidden_.push_back(mark);
+}
+
+const std::string& Report::file_name(int file) const {
+    return files_.at(static_cast<std::size_t>(file)).name;
+}
+
+std::string Report::place(Mark mark) const {
+    return file_name(mark.file) + ":" + std::to_string(mark.line) + ":" +
+           std::to_string(mark.column);
 }
 
 void Report::add(Severity severity, Mark mark, std::string message, std::string hint) {
@@ -54,46 +102,45 @@ void Report::add(Severity severity, Mark mark, std::string message, std::string 
         ++left_out_;
         return;
     }
-    list_.push_back({severity, file_, mark.line, mark.column, std::move(message), std::move(hint),
-                     source_of(mark.line)});
+    list_.push_back({mark, severity, std::move(message), std::move(hint)});
 }
 
 bool Report::full() const noexcept {
     return list_.size() >= diagnostics_max;
 }
 
-std::string Report::source_of(int line) const {
-    if (line < 1 || static_cast<std::size_t>(line) > line_starts_.size()) {
-        return {};
-    }
-    const auto index = static_cast<std::size_t>(line) - 1;
-    const auto begin = line_starts_[index];
-    const auto end = index + 1 < line_starts_.size() ? line_starts_[index + 1] - 1 : text_.size();
-    auto source = text_.substr(begin, end - begin);
-    if (source.ends_with('\r')) {
-        source.remove_suffix(1);
-    }
-    if (source.size() > source_bytes_max || looks_secret(source)) {
-        return {};
-    }
-    return std::string(source);
+bool Report::hidden(Mark mark) const {
+    return std::binary_search(hidden_.begin(), hidden_.end(), mark, by_line);
 }
 
 std::vector<Diagnostic> Report::take() {
-    std::sort(hidden_.begin(), hidden_.end());
-    for (auto& diagnostic : list_) {
-        if (std::binary_search(hidden_.begin(), hidden_.end(), diagnostic.line)) {
-            diagnostic.source.clear();
-        }
-    }
-    std::stable_sort(list_.begin(), list_.end(), [](const Diagnostic& a, const Diagnostic& b) {
-        return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+    std::sort(hidden_.begin(), hidden_.end(), by_line);
+    std::stable_sort(list_.begin(), list_.end(), [](const Reported& a, const Reported& b) {
+        return std::tuple(line_of(a.mark), a.mark.column) <
+               std::tuple(line_of(b.mark), b.mark.column);
     });
-    if (left_out_ > 0) {
-        list_.push_back({Severity::note, file_, 0, 0,
-                         "and " + std::to_string(left_out_) + " more mistakes", "", ""});
+    std::vector<Diagnostic> out;
+    out.reserve(list_.size() + 1);
+    std::vector<Lines> lines;
+    lines.reserve(files_.size());
+    for (const File& file : files_) {
+        lines.emplace_back(file.text);
     }
-    return std::move(list_);
+    for (Reported& one : list_) {
+        const Mark mark = one.mark;
+        std::string source = lines.at(static_cast<std::size_t>(mark.file)).at(mark.line);
+        if (hidden(mark)) {
+            source.clear();
+        }
+        out.push_back({one.severity, file_name(mark.file), mark.line, mark.column,
+                       std::move(one.message), std::move(one.hint), std::move(source)});
+    }
+    if (left_out_ > 0) {
+        out.push_back({Severity::note, has_several_files() ? "" : files_.front().name, 0, 0,
+                       "and " + std::to_string(left_out_) + " more mistakes", "", ""});
+    }
+    list_.clear();
+    return out;
 }
 
 }  // namespace corral::load

@@ -22,8 +22,8 @@ struct Stop {
     std::string hint;
 };
 
-Mark from(const YAML::Mark& mark) {
-    return {mark.line + 1, mark.column + 1};
+Mark from(const YAML::Mark& mark, int file) {
+    return {mark.line + 1, mark.column + 1, file};
 }
 
 Tag tag_of(std::string_view tag) {
@@ -49,8 +49,9 @@ Tag tag_of(std::string_view tag) {
 /// Builds the tree from the parser's events.
 class Builder final : public YAML::EventHandler {
 public:
-    Builder(const Environment& environment, Report& report, const TreeLimits& limits)
-        : environment_(environment), report_(report), limits_(limits) {}
+    Builder(const Environment& environment, Report& report, const TreeLimits& limits, int file,
+            TreeCost& spent)
+        : environment_(environment), report_(report), limits_(limits), file_(file), spent_(spent) {}
 
     Tree take() { return std::move(tree_); }
     [[nodiscard]] bool has_root() const { return tree_.root != nullptr; }
@@ -61,7 +62,7 @@ public:
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-        Node& node = make(Node::Kind::null, from(mark));
+        Node& node = make(Node::Kind::null, place(mark));
         if (!open_.empty() && open_.back().key != nullptr) {
             node.mark = open_.back().key->mark;  // the parser's is that of the next token
         }
@@ -72,16 +73,16 @@ public:
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
         const auto at = anchors_.find(anchor);
         if (at == anchors_.end() || at->second == nullptr) {
-            throw Stop{from(mark), "anchor value contains itself",
+            throw Stop{place(mark), "anchor value contains itself",
                        "an alias (*name) cannot stand inside the node that its anchor names"};
         }
-        spend(at->second->weight, at->second->bytes, from(mark));
+        spend(at->second->weight, at->second->bytes, place(mark));
         add(*at->second);
     }
 
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
-        Node& node = make(Node::Kind::scalar, from(mark));
+        Node& node = make(Node::Kind::scalar, place(mark));
         node.tag = tag_of(tag);
         node.text = value;
         reveal_environment(node);
@@ -94,13 +95,13 @@ public:
 
     void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
                          YAML::EmitterStyle::value /*style*/) override {
-        open(Node::Kind::sequence, from(mark), anchor);
+        open(Node::Kind::sequence, place(mark), anchor);
     }
     void OnSequenceEnd() override { close(); }
 
     void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
                     YAML::EmitterStyle::value /*style*/) override {
-        open(Node::Kind::map, from(mark), anchor);
+        open(Node::Kind::map, place(mark), anchor);
     }
     void OnMapEnd() override {
         finish_map(*open_.back().node);
@@ -114,16 +115,18 @@ private:
         YAML::anchor_t anchor;
     };
 
+    [[nodiscard]] Mark place(const YAML::Mark& mark) const { return from(mark, file_); }
+
     void spend(std::size_t nodes, std::size_t bytes, Mark mark) {
-        spent_ += nodes;
-        spent_bytes_ += bytes;
-        if (spent_bytes_ > limits_.expanded_bytes_max) {
+        spent_.nodes += nodes;
+        spent_.bytes += bytes;
+        if (spent_.bytes > limits_.expanded_bytes_max) {
             throw Stop{mark,
                        "too large: more than " + std::to_string(limits_.expanded_bytes_max) +
                            " bytes of text, each use of an alias counted",
                        ""};
         }
-        if (spent_ > limits_.nodes_max) {
+        if (spent_.nodes > limits_.nodes_max) {
             throw Stop{mark,
                        "too many nodes: more than " + std::to_string(limits_.nodes_max) +
                            ", each use of an alias counted",
@@ -192,18 +195,25 @@ private:
         }
     }
 
+    /// How a message about it begins: with several files the peer names the one that is meant.
+    [[nodiscard]] std::string variable(const std::string& name) const {
+        const std::string who =
+            report_.has_several_files() ? "config " + report_.file_name(file_) + ": " : "";
+        return who + "environment variable '" + name + "'";
+    }
+
     void reveal_environment(Node& node) {
         std::size_t from = 0;
         while (const auto macro = find_hidden_macro(node.text, from)) {
             const auto value = environment_ ? environment_(macro->name) : std::nullopt;
             std::string text = "${env." + macro->name + "}";
             if (!value) {
-                report_.error(node.mark, "environment variable '" + macro->name + "' is not set");
+                report_.error(node.mark, variable(macro->name) + " is not set");
             } else if (value->find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
                 report_.error(node.mark,
-                              "environment variable '" + macro->name +
-                                  "' contains newlines or null bytes which are not allowed in "
-                                  "YAML substitution");
+                              variable(macro->name) +
+                                  " contains newlines or null bytes which are not allowed in YAML "
+                                  "substitution");
             } else {
                 text = *value;
                 node.from_environment = true;
@@ -240,8 +250,8 @@ private:
                 merges = merges || is_merge(*entry.key);
                 continue;
             }
-            report_.error(entry.key->mark, "mapping key \"" + entry.key->text +
-                                               "\" already defined at line " +
+            const std::string name = entry.key->from_environment ? "" : entry.key->text;
+            report_.error(entry.key->mark, "mapping key \"" + name + "\" already defined at line " +
                                                std::to_string(at->second->mark.line));
         }
         map.entries = std::move(kept);
@@ -281,11 +291,11 @@ private:
     const Environment& environment_;
     Report& report_;
     const TreeLimits& limits_;
+    const int file_;
+    TreeCost& spent_;
     Tree tree_;
     std::vector<Open> open_;
     std::unordered_map<YAML::anchor_t, const Node*> anchors_;
-    std::size_t spent_ = 0;
-    std::size_t spent_bytes_ = 0;
     std::size_t last_quote_ = std::string::npos;
 };
 
@@ -293,12 +303,9 @@ private:
 class SecondDocument final : public YAML::EventHandler {
 public:
     struct Found {
-        Mark mark;
-        std::size_t at;
+        YAML::Mark mark;
     };
-    void OnDocumentStart(const YAML::Mark& mark) override {
-        throw Found{from(mark), static_cast<std::size_t>(std::max(mark.pos, 0))};
-    }
+    void OnDocumentStart(const YAML::Mark& mark) override { throw Found{mark}; }
     void OnDocumentEnd() override {}
     void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
     void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
@@ -312,45 +319,48 @@ public:
     void OnMapEnd() override {}
 };
 
-void look_for_second_document(YAML::Parser& parser, std::string_view text, Report& report) {
+void look_for_second_document(YAML::Parser& parser, std::string_view text, Report& report,
+                              int file) {
     SecondDocument second;
     try {
         parser.HandleNextDocument(second);
     } catch (const SecondDocument::Found& found) {
-        if (text.substr(std::min(found.at, text.size())).starts_with("---")) {
-            report.warn(found.mark, "only the first document of the file is read",
+        const auto at = static_cast<std::size_t>(std::max(found.mark.pos, 0));
+        if (text.substr(std::min(at, text.size())).starts_with("---")) {
+            report.warn(from(found.mark, file), "only the first document of the file is read",
                         "remove this line, or what is above it");
         } else {
-            report.error(found.mark, "did not find expected <document start>",
+            report.error(from(found.mark, file), "did not find expected <document start>",
                          "what stands here does not belong to what is above it");
         }
     }
 }
 
 /// The tab in the indentation of this line, if that is what confused the parser.
-std::optional<Mark> tab_in_indentation(std::string_view text, int line) {
+std::optional<Mark> tab_in_indentation(std::string_view text, int line, int file) {
     for (int number = 1; number <= line && !text.empty(); ++number) {
         const auto end = text.find('\n');
         const auto content = text.substr(0, end).find_first_not_of(' ');
         if (number + 1 >= line && content != std::string_view::npos && text[content] == '\t') {
-            return Mark{number, static_cast<int>(content) + 1};
+            return Mark{number, static_cast<int>(content) + 1, file};
         }
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     return std::nullopt;
 }
 
-void report_syntax(const YAML::Exception& problem, std::string_view text, Report& report) {
+void report_syntax(const YAML::Exception& problem, std::string_view text, Report& report,
+                   int file) {
     if (problem.mark.is_null()) {
-        report.error({}, "not YAML: " + problem.msg);
+        report.error({0, 0, file}, "not YAML: " + problem.msg);
         return;
     }
-    if (const auto tab = tab_in_indentation(text, problem.mark.line + 1)) {
+    if (const auto tab = tab_in_indentation(text, problem.mark.line + 1, file)) {
         report.error(*tab, "found character that cannot start any token: a tab in the indentation",
                      "YAML is indented with spaces only");
         return;
     }
-    report.error(from(problem.mark), "not YAML: " + problem.msg);
+    report.error(from(problem.mark, file), "not YAML: " + problem.msg);
 }
 
 }  // namespace
@@ -363,40 +373,51 @@ const Node* Node::find(std::string_view key) const noexcept {
 }
 
 std::optional<Tree> parse_yaml(std::string_view text, const Environment& environment,
-                               Report& report, const TreeLimits& limits) {
+                               Report& report, const TreeLimits& limits, int file,
+                               TreeCost& spent) {
     if (text.size() > limits.text_bytes_max) {
-        report.error({},
+        report.error({0, 0, file},
                      "the file is larger than " + std::to_string(limits.text_bytes_max) + " bytes");
         return std::nullopt;
     }
     if (auto mistake = find_text_mistake(text)) {
+        mistake->mark.file = file;
         report.error(mistake->mark, std::move(mistake->message));
         return std::nullopt;
     }
-    Builder builder(environment, report, limits);
+    Builder builder(environment, report, limits, file, spent);
     const std::string hidden = hide_environment_macros(text);
     std::istringstream stream(hidden);
     try {
         YAML::Parser parser(stream);
         parser.HandleNextDocument(builder);
         if (quote_never_ends(hidden, builder.last_quote())) {
-            report.error(mark_of(hidden, builder.last_quote()),
-                         "found unexpected end of stream: this quote is never closed");
+            Mark quote = mark_of(hidden, builder.last_quote());
+            quote.file = file;
+            report.error(quote, "found unexpected end of stream: this quote is never closed");
         }
-        look_for_second_document(parser, text, report);
+        look_for_second_document(parser, text, report, file);
     } catch (const Stop& stop) {
         report.error(stop.mark, stop.message, stop.hint);
         return std::nullopt;
     } catch (const YAML::Exception& problem) {
-        report_syntax(problem, hidden, report);
+        report_syntax(problem, hidden, report, file);
         return std::nullopt;
     }
     const bool empty = !builder.has_root();
     Tree tree = builder.take();
     if (empty) {
-        tree.root = &tree.nodes.emplace_back();
+        Node& nothing = tree.nodes.emplace_back();
+        nothing.mark.file = file;
+        tree.root = &nothing;
     }
     return tree;
+}
+
+std::optional<Tree> parse_yaml(std::string_view text, const Environment& environment,
+                               Report& report, const TreeLimits& limits) {
+    TreeCost spent;
+    return parse_yaml(text, environment, report, limits, 0, spent);
 }
 
 }  // namespace corral::load

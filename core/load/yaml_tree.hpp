@@ -49,9 +49,23 @@ struct Node {
     [[nodiscard]] const Node* find(std::string_view key) const noexcept;
 };
 
+/// What trees have cost that are to become one: TreeLimits are for all of them together.
+struct TreeCost {
+    std::size_t nodes = 0;  ///< each use of an alias counted
+    std::size_t bytes = 0;  ///< of texts, likewise
+};
+
 /// Owns the nodes. Moving it keeps their addresses.
 struct Tree {
+    Tree() = default;
+    Tree(Tree&&) = default;
+    Tree& operator=(Tree&&) = default;
+    Tree(const Tree&) = delete;  // a copy's root would be the other tree's
+    Tree& operator=(const Tree&) = delete;
+    ~Tree() = default;
+
     std::deque<Node> nodes;
+    std::vector<Tree> parts;     ///< whose nodes it uses, too
     const Node* root = nullptr;  ///< never nullptr in a tree that was returned
 };
 
@@ -65,8 +79,13 @@ struct TreeLimits {
 /// Looks up an environment variable; nullopt when it is not set.
 using Environment = std::function<std::optional<std::string>(const std::string&)>;
 
-/// Reads the first document. Mistakes go to `report`; nullopt when there is no tree to work with.
-/// An empty text is a tree whose root is null.
+/// Reads the first document of a text that `report` knows as `file`. Mistakes go to `report`;
+/// nullopt when there is no tree to work with. An empty text is a tree whose root is null. What it
+/// costs is added to `spent`, which holds what the files before it have cost.
+[[nodiscard]] std::optional<Tree> parse_yaml(std::string_view text, const Environment& environment,
+                                             Report& report, const TreeLimits& limits, int file,
+                                             TreeCost& spent);
+/// The same for a file that stands alone.
 [[nodiscard]] std::optional<Tree> parse_yaml(std::string_view text, const Environment& environment,
                                              Report& report, const TreeLimits& limits = {});
 
