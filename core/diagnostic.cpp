@@ -35,7 +35,7 @@ bool continues_character(char c) {
 }
 
 /// Control characters as \xNN: a file's bytes must not move the reader's cursor.
-std::string escaped(std::string_view text) {
+std::string escaped(std::string_view text, std::string_view tab = " ") {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -45,7 +45,7 @@ std::string escaped(std::string_view text) {
         if (c1) {
             out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
         } else if (c == '\t') {
-            out += ' ';
+            out += tab;
         } else if (is_control(c)) {
             out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
         } else {
@@ -55,14 +55,21 @@ std::string escaped(std::string_view text) {
     return out;
 }
 
-std::size_t characters(std::string_view text) {
-    return text.size() -
-           static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
+/// As wide as this text: a space for each character, and the tabs, which are as wide as they are
+/// above. A terminal draws some characters over two columns; which ones is not known here.
+std::string blank(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (!continues_character(c)) {
+            out += c == '\t' ? '\t' : ' ';
+        }
+    }
+    return out;
 }
 
 struct Excerpt {
     std::string text;
-    std::size_t caret;  ///< characters before the caret
+    std::string before_caret;
 };
 
 Excerpt excerpt_of(std::string_view source, int column) {
@@ -78,10 +85,11 @@ Excerpt excerpt_of(std::string_view source, int column) {
     while (end < source.size() && continues_character(source[end])) {
         ++end;
     }
-    const std::string before = (begin > 0 ? "…" : "") + escaped(source.substr(begin, at - begin));
-    return {before + escaped(source.substr(at, std::max(end, at) - at)) +
-                (end < source.size() ? "…" : ""),
-            characters(before)};
+    const auto piece = [&](std::size_t from, std::size_t to) {
+        return escaped(source.substr(from, std::max(from, to) - from), "\t");
+    };
+    const std::string before = (begin > 0 ? "…" : "") + piece(begin, at);
+    return {before + piece(at, end) + (end < source.size() ? "…" : ""), blank(before)};
 }
 
 }  // namespace
@@ -114,7 +122,7 @@ std::string format_diagnostic(const Diagnostic& diagnostic, bool colour) {
     if (!diagnostic.source.empty() && diagnostic.line > 0) {
         const Excerpt excerpt = excerpt_of(diagnostic.source, diagnostic.column);
         out += fmt::format("\n{}{:>5} |{} {}", style.dim, diagnostic.line, style.off, excerpt.text);
-        out += fmt::format("\n{}      |{} {:>{}}{}^{}", style.dim, style.off, "", excerpt.caret,
+        out += fmt::format("\n{}      |{} {}{}^{}", style.dim, style.off, excerpt.before_caret,
                            style.severity, style.off);
     }
     if (!diagnostic.hint.empty()) {

@@ -1,6 +1,7 @@
 #include "core/file.hpp"
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -34,6 +35,12 @@ Error failed(std::string_view doing, std::string_view path, int number) {
     return {Errc::io, Blame::internal,
             std::string(doing) + " " + std::string(path) + ": " +
                 boost::system::error_code(number, boost::system::system_category()).message()};
+}
+
+Error too_large(std::string_view path, std::size_t max_bytes) {
+    return {Errc::body_too_large, Blame::internal,
+            "cannot read " + std::string(path) + ": it is larger than " +
+                std::to_string(max_bytes) + " bytes"};
 }
 
 Error not_regular(std::string_view doing, const std::string& path, mode_t mode) {
@@ -106,9 +113,7 @@ Result<std::string> read_descriptor(int fd, std::string_view name, std::size_t m
             return failed("cannot read", name, number);
         }
         if (out.size() > max_bytes) {
-            return Error(Errc::body_too_large, Blame::internal,
-                         "cannot read " + std::string(name) + ": it is larger than " +
-                             std::to_string(max_bytes) + " bytes");
+            return too_large(name, max_bytes);
         }
         if (n == 0) {
             return out;
@@ -128,6 +133,9 @@ Result<std::string> read_text_file(const std::string& path, std::size_t max_byte
     }
     if (!S_ISREG(status.st_mode)) {
         return not_regular("cannot read", path, status.st_mode);
+    }
+    if (static_cast<std::uintmax_t>(status.st_size) > max_bytes) {
+        return too_large(path, max_bytes);  // before any of it is read
     }
     return read_descriptor(file.get(), path, max_bytes);
 }

@@ -50,7 +50,7 @@ TEST_CASE("bytes of the file never reach the terminal as control characters") {
     CHECK(text.find('\x1b') == std::string::npos);
     CHECK(text.find('\r') == std::string::npos);
     CHECK(text.find("\xc2\x9b") == std::string::npos);
-    CHECK(text.find("a\\x1b[2J b\\x9bc") != std::string::npos);
+    CHECK(text.find("a\\x1b[2J\tb\\x9bc") != std::string::npos);
     CHECK(text.find("a\\x0ab:3:3") == 0);
 }
 
@@ -67,6 +67,32 @@ TEST_CASE("the caret counts characters, and a long line is cut around it") {
     CHECK(text.find("aXb") != std::string::npos);
     wide.column = 1'000'000;
     CHECK(format_diagnostic(wide, false).size() < 500);
+}
+
+TEST_CASE("the caret stands below its character, whatever stands before it") {
+    // Guards: tabs stay tabs in both lines, and what is escaped takes the columns that it takes.
+    const struct {
+        const char* source;
+        int column;
+        const char* shown;
+    } rows[] = {
+        {"\ta:\tx", 5, "| \ta:\tx\n      | \t  \t^"},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\xa6\x99: x", 12,
+         "| \xc3\xa9\xe2\x82\xac\xf0\x9f\xa6\x99: x\n      |      ^"},
+        {"\x01z", 2, "| \\x01z\n      |     ^"},
+        {"abc", 99, "| abc\n      |    ^"},
+        {"abc", 0, "| abc\n      | ^"},
+        {"a\xff\x80z", 4, "^"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(std::string(row.source));
+        Diagnostic one = sample();
+        one.source = row.source;
+        one.column = row.column;
+        const auto text = format_diagnostic(one, false);
+        CAPTURE(text);
+        CHECK(text.find(row.shown) != std::string::npos);
+    }
 }
 
 TEST_CASE("colours only when asked for") {
