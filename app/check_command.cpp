@@ -1,7 +1,8 @@
 // `corral check`: reads configs and points at every mistake. Main thread; never starts anything.
 #include "app/commands.hpp"
 #include "app/paths.hpp"
-#include "core/config_load.hpp"
+#include "app/terminal.hpp"
+#include "core/config_files.hpp"
 #include "core/file.hpp"
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <unistd.h>
@@ -22,11 +24,12 @@ constexpr std::size_t config_bytes_max = 16U << 20U;
 
 struct CheckOptions {
     std::vector<std::string> files;
+    std::string directory;
     bool no_strict = false;
     bool json = false;
 };
 
-/// What came of one file.
+/// What came of one config: a file, or several that are one.
 struct Checked {
     std::string file;
     bool readable = false;
@@ -39,31 +42,71 @@ std::size_t count(const std::vector<Diagnostic>& list, Severity severity) {
         list.begin(), list.end(), [&](const Diagnostic& d) { return d.severity == severity; }));
 }
 
-Checked check_file(const std::string& file) {
-    const bool is_stdin = file == "-";
+Diagnostic problem(Severity severity, std::string file, std::string message, std::string hint) {
+    Diagnostic out;
+    out.severity = severity;
+    out.file = std::move(file);
+    out.message = std::move(message);
+    out.hint = std::move(hint);
+    return out;
+}
+
+/// Why nothing was read.
+void cannot_read(Checked& out, const Error& error) {
+    out.readable = error.is(Errc::invalid_config);  // the words of the command, not the disk
+    out.diagnostics.push_back(problem(Severity::error, "", error.detail, ""));
+}
+
+void warn_if_writable(Checked& out, const std::string& path) {
+    if (writable_by_others(path)) {
+        out.diagnostics.push_back(
+            problem(Severity::warning, path,
+                    "others than its owner may write here, and so run commands as you",
+                    "chmod go-w " + path));
+    }
+}
+
+void check_texts(Checked& out, const std::vector<ConfigText>& texts) {
+    out.readable = true;
+    auto loaded = load_config(texts, process_environment());
+    out.models = loaded.config ? loaded.config->models.size() : 0;
+    std::move(loaded.diagnostics.begin(), loaded.diagnostics.end(),
+              std::back_inserter(out.diagnostics));
+}
+
+Checked check_standard_input() {
     Checked out;
-    out.file = is_stdin ? "(standard input)" : file;
-    auto text = is_stdin ? read_descriptor(STDIN_FILENO, out.file, config_bytes_max)
-                         : read_text_file(file, config_bytes_max);
-    if (!text) {
-        Diagnostic unreadable;
-        unreadable.message = text.error().detail;
-        out.diagnostics.push_back(std::move(unreadable));
+    out.file = "(standard input)";
+    auto text = read_descriptor(STDIN_FILENO, out.file, config_bytes_max);
+    if (text) {
+        check_texts(out, {{out.file, std::move(*text)}});
+    } else {
+        cannot_read(out, text.error());
+    }
+    return out;
+}
+
+Checked check_files(const ConfigPlaces& places) {
+    Checked out;
+    out.file = places.file + (places.file.empty() || places.directory.empty() ? "" : " and ") +
+               places.directory;
+    const auto paths = list_config_files(places);
+    if (!paths) {
+        cannot_read(out, paths.error());
         return out;
     }
-    out.readable = true;
-    auto loaded = load_config(*text, out.file, process_environment());
-    out.models = loaded.config ? loaded.config->models.size() : 0;
-    out.diagnostics = std::move(loaded.diagnostics);
-    if (!is_stdin && writable_by_others(file)) {
-        Diagnostic open_to_others;
-        open_to_others.severity = Severity::warning;
-        open_to_others.file = file;
-        open_to_others.message =
-            "others than its owner may write this file, and so run commands as you";
-        open_to_others.hint = "chmod go-w " + file;
-        out.diagnostics.insert(out.diagnostics.begin(), std::move(open_to_others));
+    const auto texts = read_config_files(*paths);
+    if (!texts) {
+        cannot_read(out, texts.error());
+        return out;
     }
+    if (!places.directory.empty()) {
+        warn_if_writable(out, places.directory);
+    }
+    for (const std::string& path : *paths) {
+        warn_if_writable(out, path);
+    }
+    check_texts(out, *texts);
     return out;
 }
 
@@ -82,7 +125,7 @@ std::string plural(std::size_t n, const std::string& word) {
 }
 
 void print(const Checked& checked, int status) {
-    const bool colour = ::isatty(STDERR_FILENO) != 0;
+    const bool colour = wants_colour(STDERR_FILENO, process_environment());
     for (const Diagnostic& diagnostic : checked.diagnostics) {
         std::fprintf(stderr, "%s\n", format_diagnostic(diagnostic, colour).c_str());
     }
@@ -106,6 +149,7 @@ nlohmann::json to_json(const Checked& checked, int status) {
     nlohmann::json list = nlohmann::json::array();
     for (const Diagnostic& diagnostic : checked.diagnostics) {
         list.push_back({{"severity", severity_name(diagnostic.severity)},
+                        {"file", diagnostic.file},
                         {"line", diagnostic.line},
                         {"column", diagnostic.column},
                         {"message", diagnostic.message},
@@ -128,7 +172,18 @@ std::vector<std::string> usual_file() {
     return {};
 }
 
-int check(CheckOptions options) {
+/// False, and says why, when the words of the command make no sense together.
+bool find_files(CheckOptions& options) {
+    if (!options.directory.empty()) {
+        const bool one = options.files.size() < 2;
+        if (!one || (!options.files.empty() && options.files.front() == "-")) {
+            std::fprintf(stderr,
+                         "corral check: --config-dir goes with one FILE, which is --config\n");
+            return false;
+        }
+        options.files.resize(1);
+        return true;
+    }
     if (options.files.empty()) {
         options.files = usual_file();
     }
@@ -136,12 +191,19 @@ int check(CheckOptions options) {
         std::fprintf(stderr,
                      "corral check: no file named, and none in the usual places. What next: "
                      "`corral check FILE`, or `corral scan` to make one\n");
+    }
+    return !options.files.empty();
+}
+
+int check(CheckOptions options) {
+    if (!find_files(options)) {
         return 2;
     }
     int worst = 0;
     nlohmann::json results = nlohmann::json::array();
     for (const std::string& file : options.files) {
-        const Checked checked = check_file(file);
+        const Checked checked =
+            file == "-" ? check_standard_input() : check_files({file, options.directory});
         const int status = status_of(checked, !options.no_strict);
         worst = std::max(worst, status);
         if (options.json) {
@@ -164,6 +226,8 @@ void add_check_command(CLI::App& app, int& status) {
     CLI::App* command = app.add_subcommand("check", "Read configs and point at every mistake");
     command->add_option("file", options->files,
                         "Files to check, - for standard input (default: the one serve would read)");
+    command->add_option("--config-dir", options->directory,
+                        "Check the files of this directory as one config, after FILE if named");
     command->add_flag("--no-strict", options->no_strict, "Accept warnings, as serve does");
     command->add_flag("--json", options->json, "Print the result as JSON on standard output");
     command->footer("Exit status: 0 clean, 1 mistakes, 2 a file cannot be read.");

@@ -1,7 +1,7 @@
 #include "app/config_source.hpp"
 
 #include "app/paths.hpp"
-#include "core/config_load.hpp"
+#include "app/terminal.hpp"
 #include "core/file.hpp"
 #include "core/log.hpp"
 #include "discovery/discovery.hpp"
@@ -13,21 +13,51 @@
 namespace corral {
 namespace {
 
-constexpr std::size_t config_bytes_max = 16U << 20U;
-
-Result<std::shared_ptr<const Config>> read(std::string_view text, const std::string& origin) {
-    auto loaded = load_config(text, origin, process_environment());
-    const bool colour = isatty(STDERR_FILENO) != 0;
+/// Turns texts into the config; `check` is the command that shows their mistakes again.
+Result<std::shared_ptr<const Config>> read(const std::vector<ConfigText>& files,
+                                           const std::string& check) {
+    const auto environment = process_environment();
+    auto loaded = load_config(files, environment);
+    const bool colour = wants_colour(STDERR_FILENO, environment);
     for (const auto& diagnostic : loaded.diagnostics) {
         std::fprintf(stderr, "%s\n", format_diagnostic(diagnostic, colour).c_str());
     }
     if (!loaded.config) {
+        std::string names;
+        for (const auto& file : files) {
+            names += (names.empty() ? "" : ", ") + file.name;
+        }
         return Error(Errc::invalid_config, Blame::internal,
-                     "failed to load config " + origin +
-                         ": the mistakes are listed above; `corral check " + origin +
-                         "` shows them again");
+                     "failed to load config " + names + ": the mistakes are listed above; `" +
+                         check + "` shows them again");
     }
     return std::make_shared<const Config>(std::move(*loaded.config));
+}
+
+std::string check_command(const ConfigPlaces& places) {
+    return "corral check" + (places.file.empty() ? "" : " " + places.file) +
+           (places.directory.empty() ? "" : " --config-dir " + places.directory);
+}
+
+/// A config holds commands, and a directory of configs takes new ones.
+void warn_if_writable(const std::string& path) {
+    if (writable_by_others(path)) {
+        spdlog::warn(
+            "others may write {}: it holds commands, so whoever writes it runs them "
+            "(chmod go-w)",
+            log::clean(path));
+    }
+}
+
+/// The first of the usual places that holds a file; empty when none does.
+std::string usual_file() {
+    for (const auto& candidate : config_candidates(process_environment())) {
+        std::error_code ec;
+        if (std::filesystem::exists(candidate, ec)) {
+            return candidate.string();
+        }
+    }
+    return {};
 }
 
 /// No file anywhere: what `corral scan` would write, without writing it.
@@ -44,7 +74,7 @@ Result<std::shared_ptr<const Config>> scan_instead() {
     if (!written) {
         return written.error();
     }
-    auto config = read(written->yaml, "(scan of the model directories)");
+    auto config = read({{"(scan of the model directories)", written->yaml}}, "corral scan");
     if (config && (*config)->models.empty()) {
         std::string where;
         for (const auto& directory : look.directories) {
@@ -68,31 +98,30 @@ Result<std::shared_ptr<const Config>> scan_instead() {
 
 Result<std::shared_ptr<const Config>> ConfigSource::load() {
     inputs_.clear();
-    std::filesystem::path path = named_;
-    if (named_.empty()) {
-        for (const auto& candidate : config_candidates(process_environment())) {
-            std::error_code ec;
-            if (std::filesystem::exists(candidate, ec)) {
-                path = candidate;
-                break;
-            }
-        }
-        if (path.empty()) {
+    ConfigPlaces places = named_;
+    if (places.file.empty() && places.directory.empty()) {
+        places.file = usual_file();
+        if (places.file.empty()) {
             return scan_instead();
         }
     }
-    inputs_.push_back(path);
-    if (writable_by_others(path.string())) {
-        spdlog::warn(
-            "others may write {}: it holds commands, so whoever writes it runs them "
-            "(chmod go-w)",
-            log::clean(path.string()));
+    if (!places.directory.empty()) {
+        inputs_.emplace_back(places.directory);
+        warn_if_writable(places.directory);
     }
-    auto text = read_text_file(path.string(), config_bytes_max);
-    if (!text) {
-        return text.error();
+    const auto paths = list_config_files(places);
+    if (!paths) {
+        if (!places.file.empty()) {
+            inputs_.emplace_back(places.file);
+        }
+        return paths.error();
     }
-    return read(*text, path.string());
+    inputs_.insert(inputs_.end(), paths->begin(), paths->end());
+    for (const auto& path : *paths) {
+        warn_if_writable(path);
+    }
+    const auto files = read_config_files(*paths);
+    return files ? read(*files, check_command(places)) : files.error();
 }
 
 }  // namespace corral

@@ -1,15 +1,14 @@
 #pragma once
-// Where the server's config comes from: a named file, one found in the usual places, or a scan of
-// the model directories when there is none. Reads files and prints diagnostics. Main thread.
-// Knows after each load() what a watcher has to look at.
+// Where the server's config comes from: --config and --config-dir, a file found in the usual
+// places, or a scan of the model directories when there is none. Reads files and prints
+// diagnostics. Knows after each load() what a watcher has to look at. Main thread.
 
 #include "core/config.hpp"
+#include "core/config_files.hpp"
 #include "core/error.hpp"
 
 #include <filesystem>
 #include <memory>
-#include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,8 +16,8 @@ namespace corral {
 
 class ConfigSource {
 public:
-    /// `named` is --config; empty: look in the usual places, now and at each load.
-    explicit ConfigSource(std::string named) : named_(std::move(named)) {}
+    /// What --config and --config-dir name; both empty: look in the usual places at each load.
+    explicit ConfigSource(ConfigPlaces named) : named_(std::move(named)) {}
 
     /// Reads the config and prints its diagnostics on standard error. Errors: invalid_config or io,
     /// with a detail that names the file and what to do.
@@ -30,7 +29,7 @@ public:
     [[nodiscard]] std::vector<std::filesystem::path> inputs() const { return inputs_; }
 
 private:
-    std::string named_;
+    ConfigPlaces named_;
     std::vector<std::filesystem::path> inputs_;
 };
 

@@ -2,13 +2,15 @@
 // `corral serve`: wires the rooms together and runs the loop. Holds no logic of its own.
 // Main thread.
 
+#include "core/config_files.hpp"
+
 #include <string>
 #include <vector>
 
 namespace corral {
 
 struct ServeOptions {
-    std::string config;               ///< file; empty: looked for (app/paths.hpp)
+    ConfigPlaces config;              ///< both empty: looked for (app/paths.hpp)
     std::vector<std::string> listen;  ///< addresses; empty: 127.0.0.1:8091
     bool guard = true;                ///< two processes; false for a debugger
 };

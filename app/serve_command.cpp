@@ -16,7 +16,6 @@ namespace {
 /// Flags of llama-swap whose issue has not come yet: taken, and said so, but never ignored in
 /// silence.
 struct NotYet {
-    std::string config_dir;
     std::string tls_cert_file;
     std::string tls_key_file;
     bool watch_config = false;
@@ -26,11 +25,6 @@ struct NotYet {
 bool accept_not_yet(const NotYet& flags) {
     if (flags.watch_config) {
         std::fputs("corral: --watch-config is not yet supported: send SIGHUP to reload\n", stderr);
-    }
-    if (!flags.config_dir.empty()) {
-        std::fputs("corral: --config-dir is not yet supported: name one file with --config\n",
-                   stderr);
-        return false;
     }
     if (!flags.tls_cert_file.empty() || !flags.tls_key_file.empty()) {
         std::fputs(
@@ -48,7 +42,7 @@ void add_serve_command(CLI::App& app, int& status) {
     auto* command = app.add_subcommand("serve", "Run the proxy (the default command)");
     auto options = std::make_shared<ServeOptions>();
     auto not_yet = std::make_shared<NotYet>();
-    command->add_option("-c,--config", options->config,
+    command->add_option("-c,--config", options->config.file,
                         "Config file; by default $CORRAL_CONFIG, the user's, /etc/corral's, or "
                         "none: then the model directories are scanned");
     command
@@ -58,7 +52,9 @@ void add_serve_command(CLI::App& app, int& status) {
         ->allow_extra_args(false);
     command->add_flag("!--no-guard", options->guard, "One process only, for a debugger");
     command->add_flag("--watch-config", not_yet->watch_config, "Reload when the file changes");
-    command->add_option("--config-dir", not_yet->config_dir, "Directory of further config files");
+    command->add_option("--config-dir", options->config.directory,
+                        "Directory whose *.yaml and *.yml are merged, after --config if there is "
+                        "one");
     command->add_option("--tls-cert-file", not_yet->tls_cert_file, "TLS certificate");
     command->add_option("--tls-key-file", not_yet->tls_key_file, "TLS key");
     command->footer("Example: corral serve --config config.yaml --listen 127.0.0.1:8091");

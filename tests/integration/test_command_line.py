@@ -19,8 +19,8 @@ SPELLINGS = {
     "two dashes, equals": lambda name, value: [f"--{name}={value}"],
 }
 # llama-swap's flags. What Corral does with each: it serves, or it says "not yet" and how to go on.
-SERVES = {"config", "listen", "watch-config", "version"}
-NOT_YET = {"config-dir", "tls-cert-file", "tls-key-file"}
+SERVES = {"config", "config-dir", "listen", "watch-config", "version"}
+NOT_YET = {"tls-cert-file", "tls-key-file"}
 
 
 @pytest.fixture
