@@ -30,7 +30,7 @@ struct ConfigText {
 
 /// Reads a whole configuration. `origin` names the file in diagnostics. A mistake that llama-swap
 /// refuses too is an error and leaves `config` empty; what it accepts in silence is a warning.
-/// Bounded: at most 16 MiB of text, 64 levels, 10^6 nodes counting each use of an alias.
+/// Bounded: at most 16 MiB of text, 64 levels, 500,000 nodes counting each use of an alias.
 [[nodiscard]] ConfigLoad load_config(std::string_view yaml, std::string_view origin,
                                      const EnvironmentLookup& environment);
 

@@ -69,26 +69,27 @@ bool is_forbidden(std::string_view character) {
 
 }  // namespace
 
-Mark mark_of(std::string_view text, std::size_t at) {
+Mark mark_of(std::string_view text, std::size_t at, int file) {
     const auto before = text.substr(0, at);
     const auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0
     return {static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
-            static_cast<int>(at - line_start) + 1};
+            static_cast<int>(at - line_start) + 1, file};
 }
 
-std::optional<TextMistake> find_text_mistake(std::string_view text) {
+std::optional<TextMistake> find_text_mistake(std::string_view text, int file) {
     constexpr std::array<std::string_view, 2> utf16{"\xff\xfe", "\xfe\xff"};
     if (std::any_of(utf16.begin(), utf16.end(),
                     [&](std::string_view bom) { return text.starts_with(bom); })) {
-        return TextMistake{{1, 1}, "the file is UTF-16; save it as UTF-8"};
+        return TextMistake{{1, 1, file}, "the file is UTF-16; save it as UTF-8"};
     }
     for (std::size_t at = 0; at < text.size();) {
         const auto size = character_bytes(text.substr(at, 4));
         if (size == 0) {
-            return TextMistake{mark_of(text, at), "invalid UTF-8: the file is not plain text"};
+            return TextMistake{mark_of(text, at, file),
+                               "invalid UTF-8: the file is not plain text"};
         }
         if (is_forbidden(text.substr(at, size))) {
-            return TextMistake{mark_of(text, at), "control characters are not allowed"};
+            return TextMistake{mark_of(text, at, file), "control characters are not allowed"};
         }
         at += size;
     }

@@ -15,10 +15,10 @@ struct TextMistake {
     Mark mark;
     std::string message;
 };
-[[nodiscard]] std::optional<TextMistake> find_text_mistake(std::string_view text);
+[[nodiscard]] std::optional<TextMistake> find_text_mistake(std::string_view text, int file);
 
-/// The place of a byte.
-[[nodiscard]] Mark mark_of(std::string_view text, std::size_t at);
+/// The place of a byte in the text of this file.
+[[nodiscard]] Mark mark_of(std::string_view text, std::size_t at, int file);
 
 /// Replaces the `${` and `}` of every ${env.NAME} by control characters, so that the parser takes
 /// it for part of a word in any context, flow lists included. No byte moves.

@@ -1,5 +1,6 @@
 #include "core/load/yaml_tree.hpp"
 
+#include "core/load/metered_text.hpp"
 #include "core/load/yaml_text.hpp"
 
 #include <yaml-cpp/eventhandler.h>
@@ -8,7 +9,7 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
+#include <istream>
 #include <unordered_map>
 #include <utility>
 
@@ -49,9 +50,14 @@ Tag tag_of(std::string_view tag) {
 /// Builds the tree from the parser's events.
 class Builder final : public YAML::EventHandler {
 public:
-    Builder(const Environment& environment, Report& report, const TreeLimits& limits, int file,
-            TreeCost& spent)
-        : environment_(environment), report_(report), limits_(limits), file_(file), spent_(spent) {}
+    Builder(MeteredText& source, const Environment& environment, Report& report,
+            const TreeLimits& limits, int file, TreeCost& spent)
+        : source_(source),
+          environment_(environment),
+          report_(report),
+          limits_(limits),
+          file_(file),
+          spent_(spent) {}
 
     Tree take() { return std::move(tree_); }
     [[nodiscard]] bool has_root() const { return tree_.root != nullptr; }
@@ -66,11 +72,12 @@ public:
         if (!open_.empty() && open_.back().key != nullptr) {
             node.mark = open_.back().key->mark;  // the parser's is that of the next token
         }
-        name(anchor, &node);
+        name(anchor, &node, node.mark);
         add(node);
     }
 
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        source_.handed_out();
         const auto at = anchors_.find(anchor);
         if (at == anchors_.end() || at->second == nullptr) {
             throw Stop{place(mark), "anchor value contains itself",
@@ -89,7 +96,7 @@ public:
         node.bytes = node.text.size();
         spend(0, node.bytes, node.mark);
         last_quote_ = static_cast<std::size_t>(std::max(mark.pos, 0));
-        name(anchor, &node);
+        name(anchor, &node, node.mark);
         add(node);
     }
 
@@ -135,6 +142,7 @@ private:
     }
 
     Node& make(Node::Kind kind, Mark mark) {
+        source_.handed_out();
         spend(1, 0, mark);
         if (open_.size() >= limits_.depth_max) {
             too_deep(mark);
@@ -151,22 +159,23 @@ private:
                    ""};
     }
 
-    void name(YAML::anchor_t anchor, const Node* node) {
-        if (anchor != YAML::NullAnchor) {
-            anchors_[anchor] = node;
+    /// The parser and we remember an anchor; that costs as much as a node.
+    void name(YAML::anchor_t anchor, const Node* node, Mark mark) {
+        if (anchor != YAML::NullAnchor && anchors_.insert_or_assign(anchor, node).second) {
+            spend(1, 0, mark);
         }
     }
 
     void open(Node::Kind kind, Mark mark, YAML::anchor_t anchor) {
         Node& node = make(kind, mark);
-        name(anchor, nullptr);  // known, but not yet whole: an alias to it would be a cycle
+        name(anchor, nullptr, mark);  // known, but not yet whole: an alias to it would be a cycle
         open_.push_back({&node, nullptr, anchor});
     }
 
     void close() {
         const Open done = open_.back();
         open_.pop_back();
-        name(done.anchor, done.node);
+        name(done.anchor, done.node, done.node->mark);
         add(*done.node);
     }
 
@@ -288,6 +297,7 @@ private:
         map.entries = std::move(merged);
     }
 
+    MeteredText& source_;
     const Environment& environment_;
     Report& report_;
     const TreeLimits& limits_;
@@ -380,25 +390,31 @@ std::optional<Tree> parse_yaml(std::string_view text, const Environment& environ
                      "the file is larger than " + std::to_string(limits.text_bytes_max) + " bytes");
         return std::nullopt;
     }
-    if (auto mistake = find_text_mistake(text)) {
-        mistake->mark.file = file;
+    if (auto mistake = find_text_mistake(text, file)) {
         report.error(mistake->mark, std::move(mistake->message));
         return std::nullopt;
     }
-    Builder builder(environment, report, limits, file, spent);
-    const std::string hidden = hide_environment_macros(text);
-    std::istringstream stream(hidden);
+    const std::string with_hidden =
+        text.find("${env.") != text.npos ? hide_environment_macros(text) : std::string();
+    const std::string_view hidden = with_hidden.empty() ? text : with_hidden;
+    MeteredText metered(hidden, limits.held_weight_max);
+    Builder builder(metered, environment, report, limits, file, spent);
+    std::istream stream(&metered);
     try {
         YAML::Parser parser(stream);
         parser.HandleNextDocument(builder);
         if (quote_never_ends(hidden, builder.last_quote())) {
-            Mark quote = mark_of(hidden, builder.last_quote());
-            quote.file = file;
-            report.error(quote, "found unexpected end of stream: this quote is never closed");
+            report.error(mark_of(hidden, builder.last_quote(), file),
+                         "found unexpected end of stream: this quote is never closed");
         }
         look_for_second_document(parser, text, report, file);
     } catch (const Stop& stop) {
         report.error(stop.mark, stop.message, stop.hint);
+        return std::nullopt;
+    } catch (const MeteredText::HoldsTooMuch& stop) {
+        report.error(mark_of(hidden, stop.at, file),
+                     "too many nodes in one `[…]` or `{…}`, or too much punctuation in one text",
+                     "write it in lines: `- item` and `key: value`");
         return std::nullopt;
     } catch (const YAML::Exception& problem) {
         report_syntax(problem, hidden, report, file);

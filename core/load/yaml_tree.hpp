@@ -1,7 +1,7 @@
 #pragma once
 // YAML text as a bounded tree with places. Adds what yaml-cpp leaves out: duplicate keys, merge
-// keys, cycles, budgets for depth and for nodes counted at each use of an alias, unterminated
-// quotes at the end, and ${env.NAME}. Pure; one thread at a time.
+// keys, cycles, budgets for depth, for memory and for nodes counted at each use of an alias,
+// unterminated quotes at the end, and ${env.NAME}. Pure; one thread at a time.
 
 #include "core/load/report.hpp"
 
@@ -71,9 +71,10 @@ struct Tree {
 
 struct TreeLimits {
     std::size_t text_bytes_max = 16U << 20U;
-    std::size_t nodes_max = 1'000'000;
+    std::size_t nodes_max = 500'000;              ///< each use of an alias counted
     std::size_t expanded_bytes_max = 64U << 20U;  ///< of texts, each use of an alias counted
     std::uint32_t depth_max = 64;
+    std::size_t held_weight_max = 750'000;  ///< of one flow collection, see MeteredText
 };
 
 /// Looks up an environment variable; nullopt when it is not set.
