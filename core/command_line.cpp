@@ -6,6 +6,8 @@
 namespace corral {
 namespace {
 
+/// Linux gives a new program 2 MiB for all its words and their pointers.
+constexpr std::size_t words_max = 250'000;
 constexpr std::string_view blanks = " \t\r\n\v\f";
 
 std::string_view trimmed(std::string_view text) {
@@ -67,6 +69,10 @@ public:
             }
         }
         end_word();
+        if (words_.size() > words_max) {
+            return Error(Errc::invalid_config, Blame::internal,
+                         "the command line has more than " + std::to_string(words_max) + " words");
+        }
         return std::move(words_);
     }
 
@@ -79,7 +85,7 @@ private:
     }
 
     void end_word() {
-        if (word_) {
+        if (word_ && words_.size() <= words_max) {
             words_.push_back(std::move(*word_));
             word_.reset();
         }

@@ -13,7 +13,8 @@ namespace corral {
 /// Drops lines whose first non-blank character is `#`, replaces a backslash at the end of a line by
 /// a space (both also inside quotes, as llama-swap does), then splits at blanks and line ends by
 /// the quoting rules of POSIX sh (XCU 2.2: backslash, single quotes, double quotes); nothing is
-/// expanded and no operator has a meaning. Error: invalid_config (an unterminated quote).
+/// expanded and no operator has a meaning. Errors: invalid_config (an unterminated quote, or more
+/// than 250,000 words: Linux starts no program with so many).
 [[nodiscard]] Result<std::vector<std::string>> split_command_line(std::string_view text);
 
 /// The text without the lines whose first non-blank character is `#`. llama-swap drops them before

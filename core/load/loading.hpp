@@ -45,7 +45,8 @@ struct Loading {
     std::chrono::seconds unload_timeout{10};
     std::chrono::seconds health_check_timeout{120};
     bool send_loading_state = false;
-    std::uint32_t next_port = 0;  ///< for the next ${PORT}; 0: startPort
+    std::size_t command_words_left = 1'000'000;  ///< of all commands: a word takes 32 bytes or more
+    std::uint32_t next_port = 0;                 ///< for the next ${PORT}; 0: startPort
     bool ports_used_up = false;
     std::unordered_map<std::string, std::string> aliases;  ///< alias → id of its model
     std::vector<WrittenName> written_aliases;              ///< of `aliases:`

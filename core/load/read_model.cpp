@@ -61,7 +61,11 @@ private:
             mistake = words.error().detail;
         } else if (std::any_of(words->begin(), words->end(), holds_null_byte)) {
             mistake = "a word holds a NUL byte";
+        } else if (words->size() > loading_.command_words_left) {
+            loading_.report.error(node.mark, place(path) + ": too many words in all commands");
+            return {};
         } else {
+            loading_.command_words_left -= words->size();
             return std::move(*words);
         }
         loading_.report.warn(node.mark, place(path) + " cannot be used: " + mistake);

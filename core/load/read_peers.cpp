@@ -48,8 +48,8 @@ private:
     void hide_api_key() {
         for (const Entry& entry : node_.entries) {
             if (entry.key->text == "apiKey") {
-                loading_.report.hide_line(entry.key->mark.line);
-                loading_.report.hide_line(entry.value->mark.line);
+                loading_.report.hide_line(entry.key->mark);
+                loading_.report.hide_line(entry.value->mark);
             }
         }
     }

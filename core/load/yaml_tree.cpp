@@ -211,31 +211,43 @@ private:
         return who + "environment variable '" + name + "'";
     }
 
+    /// The value of a variable, or the macro as it was written after saying why there is none.
+    std::string value_of(const std::string& name, Node& node) {
+        auto value = environment_ ? environment_(name) : std::nullopt;
+        if (!value) {
+            report_.error(node.mark, variable(name) + " is not set");
+        } else if (value->find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
+            report_.error(node.mark, variable(name) +
+                                         " contains newlines or null bytes which are not allowed "
+                                         "in YAML substitution");
+        } else {
+            node.from_environment = true;
+            return std::move(*value);
+        }
+        return "${env." + name + "}";
+    }
+
+    /// Puts in the values of variables, once: `${env.X}` in a value stays as it is. Other macros in
+    /// it are expanded later, as if the value had been typed into the file: so does llama-swap.
     void reveal_environment(Node& node) {
+        auto macro = find_hidden_macro(node.text, 0);
+        if (!macro) {
+            return;
+        }
+        std::string revealed;
         std::size_t from = 0;
-        while (const auto macro = find_hidden_macro(node.text, from)) {
-            const auto value = environment_ ? environment_(macro->name) : std::nullopt;
-            std::string text = "${env." + macro->name + "}";
-            if (!value) {
-                report_.error(node.mark, variable(macro->name) + " is not set");
-            } else if (value->find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
-                report_.error(node.mark,
-                              variable(macro->name) +
-                                  " contains newlines or null bytes which are not allowed in YAML "
-                                  "substitution");
-            } else {
-                text = *value;
-                node.from_environment = true;
-            }
-            if (node.text.size() + text.size() > limits_.text_bytes_max) {
+        for (; macro; macro = find_hidden_macro(node.text, from)) {
+            revealed.append(node.text, from, macro->begin - from);
+            revealed += value_of(macro->name, node);
+            from = macro->end;
+            if (revealed.size() > limits_.text_bytes_max) {
                 throw Stop{node.mark,
                            "too large: an environment variable makes it longer than a "
                            "whole file may be",
                            ""};
             }
-            node.text.replace(macro->begin, macro->end - macro->begin, text);
-            from = macro->begin + text.size();
         }
+        node.text = revealed.append(node.text, from);
         if (node.from_environment && node.text.empty() && node.tag == Tag::plain) {
             node.kind = Node::Kind::null;  // as `key: ` without a value
         }
