@@ -85,7 +85,8 @@ private:
         }
         model_.cmd = std::move(*text);
         model_.argv = split(model_.cmd, *node, "cmd");
-        if (model_.argv.empty() && split_command_line(model_.cmd)) {
+        const auto words = split_command_line(model_.cmd);
+        if (words && words->empty()) {
             loading_.report.warn(node->mark, place("cmd") + " is empty",
                                  "the model is listed, but it cannot be started");
         }
