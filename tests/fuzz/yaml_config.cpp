@@ -1,6 +1,7 @@
 // A config of any bytes never crashes the loader; a config comes out exactly when no error was
 // reported; what comes out keeps the promises that the other rooms rely on; loading it twice gives
-// the same; and no value of the environment stands in a quoted line.
+// the same; and no value of the environment stands in a quoted line. A form feed, which no file may
+// hold, ends one file and begins the next: several files are one config.
 
 #include "core/config_load.hpp"
 #include "core/load/param_path.hpp"
@@ -150,25 +151,54 @@ void check_config(const Config& config) {
     require(config.start_port != 0 && config.limits.connections > 0);
 }
 
+/// The files a, b, … between the form feeds.
+std::vector<ConfigText> files_of(std::string_view text) {
+    std::vector<ConfigText> out;
+    while (true) {
+        const auto end = std::min(text.find('\f'), text.size());
+        std::string name(1, static_cast<char>('a' + out.size() % 26));
+        out.push_back({std::move(name), std::string(text.substr(0, end))});
+        if (end == text.size()) {
+            return out;
+        }
+        text.remove_prefix(end + 1);
+    }
+}
+
+bool holds(const std::vector<ConfigText>& files, const std::string& name, std::string_view text) {
+    return std::any_of(files.begin(), files.end(), [&](const ConfigText& file) {
+        return (name.empty() || file.name == name) && file.text.find(text) != std::string::npos;
+    });
+}
+
+void check_diagnostic(const Diagnostic& diagnostic, const std::vector<ConfigText>& files) {
+    const auto shown = format_diagnostic(diagnostic, false);
+    require(shown.find('\x1b') == std::string::npos && shown.find('\r') == std::string::npos);
+    require(diagnostic.source.find("Zq7$") == std::string::npos || holds(files, "", "Zq7$"));
+    // A line that is shown is a line of the file that is named.
+    require(diagnostic.source.empty() || holds(files, diagnostic.file, diagnostic.source));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    const auto files = files_of({reinterpret_cast<const char*>(data), size});
     const auto environment = [](const std::string& name) -> std::optional<std::string> {
         return name == "A" ? std::optional<std::string>("Zq7$ ${env.A} \"#'") : std::nullopt;
     };
-    const auto loaded = load_config(text, "fuzz", environment);
+    const auto loaded = load_config(files, environment);
     require(loaded.config.has_value() != has_errors(loaded.diagnostics));
-    const bool holds_it_itself = text.find("Zq7$") != std::string_view::npos;
     for (const auto& diagnostic : loaded.diagnostics) {
-        const auto shown = format_diagnostic(diagnostic, false);
-        require(holds_it_itself || diagnostic.source.find("Zq7$") == std::string::npos);
-        require(shown.find('\x1b') == std::string::npos && shown.find('\r') == std::string::npos);
+        check_diagnostic(diagnostic, files);
     }
     if (loaded.config) {
         check_config(*loaded.config);
     }
-    const auto again = load_config(text, "fuzz", environment);
+    const auto again = load_config(files, environment);
     require(again.config == loaded.config && again.diagnostics == loaded.diagnostics);
+    if (files.size() == 1) {
+        const auto alone = load_config(files.front().text, "a", environment);
+        require(alone.config == loaded.config && alone.diagnostics == loaded.diagnostics);
+    }
     return 0;
 }

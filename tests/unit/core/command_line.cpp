@@ -111,3 +111,16 @@ TEST_CASE("random words come back, too") {
         REQUIRE(*words == Words{word, word});
     }
 }
+
+TEST_CASE("more words than a program can be given are refused") {
+    // Guards: a word takes far more memory than the two bytes that ask for it.
+    std::string text;
+    for (int i = 0; i < 250'000; ++i) {
+        text += "x ";
+    }
+    CHECK(split_command_line(text).value().size() == 250'000);
+    text += "y";
+    const auto refused = split_command_line(text);
+    REQUIRE(!refused);
+    CHECK(refused.error().detail.find("more than 250000 words") != std::string::npos);
+}

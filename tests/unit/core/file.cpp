@@ -68,6 +68,16 @@ TEST_CASE("a file above the bound is refused, one of exactly the bound is not") 
     CHECK(over.error().detail.find("larger than 4 bytes") != std::string::npos);
 }
 
+TEST_CASE("a file is refused by its size before any of it is read") {
+    // Guards: a sparse file of a terabyte costs nothing.
+    const TemporaryDirectory dir;
+    REQUIRE(write_file_atomically(dir / "sparse", ""));
+    fs::resize_file(dir / "sparse", 1ULL << 40U);
+    const auto refused = read_text_file(dir / "sparse", 1U << 20U);
+    REQUIRE(!refused);
+    CHECK(refused.error().is(Errc::body_too_large));
+}
+
 TEST_CASE("only regular files are read, and none of the others makes the reader wait") {
     // Guards safety.md case 108: FIFO, device, directory, symlink loop, missing file.
     const TemporaryDirectory dir;

@@ -35,6 +35,9 @@ Parsed parse(std::string text, const TreeLimits& limits = {}) {
                : name == "N"     ? std::optional<std::string>("300")
                : name == "EMPTY" ? std::optional<std::string>("")
                : name == "LINES" ? std::optional<std::string>("a\nb")
+               : name == "AGAIN" ? std::optional<std::string>(
+                                       "${env.N}-\x01\x02"
+                                       "env.N\x03")
                                  : std::nullopt;
     };
     out.tree = parse_yaml(out.text, environment, report, limits);
@@ -137,6 +140,24 @@ TEST_CASE("a billion laughs is cut by counted nodes") {
     CHECK(merges.says("too many nodes"));
 }
 
+TEST_CASE("anchors are counted, and so is what the parser holds back") {
+    // Guards: memory is bounded where the parser keeps something that is no node yet.
+    CHECK(parse("- &a 1\n- &a 2\n- &b 3\n", {.nodes_max = 7}).tree);
+    CHECK(parse("- &a 1\n- &a 2\n- &b 3\n", {.nodes_max = 6}).says("3:3 too many nodes"));
+    const TreeLimits few{.held_weight_max = 30'000};
+    for (const char* piece : {"[", "{a: ", "[],", "a,", "\"a\"", "'a' ", "a: ", "a #\n", "*a ",
+                              "&a ", "!a ", "? ", "---\n", "...\n"}) {
+        CAPTURE(std::string(piece));
+        const auto parsed = parse("[" + repeat(piece, 30'000), few);
+        CAPTURE(parsed.messages());
+        CHECK(!parsed.tree);
+        CHECK(parsed.says("too many nodes in one"));
+    }
+    // What is handed out piece by piece may be as long as it likes.
+    CHECK(parse(repeat("- [a, b]\n", 20'000), few).tree);
+    CHECK(parse("x: |\n" + repeat("  some words\n", 40'000), few).tree);
+}
+
 TEST_CASE("deep nesting is an error, not a crash") {
     // Guards safety.md case 110, through aliases as well.
     for (const auto& text : {repeat("[", 100'000), repeat("{a: ", 100'000), repeat("- ", 100'000),
@@ -223,6 +244,19 @@ TEST_CASE("environment variables are put in after parsing") {
     CHECK(root.find("f")->text == value + "\n");
     CHECK(root.find("300") != nullptr);
     CHECK(root.find("g")->text == "${env.1X} ${env.}");
+}
+
+TEST_CASE("a variable's value is put in once") {
+    // Guards: neither `${env.N}` in a value nor what stands for it inside is looked up again, and
+    // two variables in one text each get their own value.
+    const auto parsed = parse("a: x${env.AGAIN}y${env.N}\nb: ${env.N}${env.N}\n");
+    REQUIRE(parsed.tree);
+    CHECK(parsed.tree->root->find("a")->text ==
+          "x${env.N}-\x01\x02"
+          "env.N\x03y300");
+    CHECK(parsed.tree->root->find("b")->text == "300300");
+    CHECK(parse("a: ${env.N}${env.N}\n", {.text_bytes_max = 20}).tree);
+    CHECK(parse("a: ${env.SET}\n", {.text_bytes_max = 14}).says("too large"));
 }
 
 TEST_CASE("an unset variable or one with line ends is an error where it is used") {
