@@ -1,6 +1,7 @@
 // Carries out what one model's ProcessFsm decides. Transitions are logged here, once each.
 #include "supervisor/fleet/model_process.hpp"
 
+#include "core/config_difference.hpp"
 #include "core/log.hpp"
 #include "supervisor/fleet/failure_text.hpp"
 #include "supervisor/fleet/raised.hpp"
@@ -101,6 +102,18 @@ void ModelProcess::start(std::shared_ptr<const Config> config, Generation genera
     stop_reason_.reset();
     stop_grace_ = model_->unload_timeout;
     feed(WantUp{model_->health_check_timeout, model_->unload_timeout, !model_->cmd_stop.empty()});
+}
+
+void ModelProcess::adopt(const std::shared_ptr<const Config>& config) {
+    const ModelConfig* now = config->find_id(id_);
+    if (model_ == nullptr || now == nullptr || !same_process(*model_, *now)) {
+        return;
+    }
+    config_ = config;
+    model_ = now;
+    if (run_) {
+        run_->check_path = check_path_of(*run_);
+    }
 }
 
 void ModelProcess::stop(StopReason reason, Duration grace) {
@@ -221,9 +234,7 @@ Result<ModelProcess::RunPtr> ModelProcess::launch(bool other_port) {
         return endpoint.error();
     }
     run->endpoint = std::make_shared<const Endpoint>(std::move(*endpoint));
-    if (model_->check_endpoint != "none") {
-        run->check_path = replace_macro(model_->check_endpoint, "PORT", port);
-    }
+    run->check_path = check_path_of(*run);
     Result<std::unique_ptr<Child>> child = launcher_.launch(spec_for(model_->argv, *run));
     if (!child) {
         return child.error();
@@ -232,6 +243,12 @@ Result<ModelProcess::RunPtr> ModelProcess::launch(bool other_port) {
     run->launched = Clock::now();
     run->deadline = started_ + model_->health_check_timeout;
     return run;
+}
+
+std::string ModelProcess::check_path_of(const Run& run) const {
+    const bool asks = model_->check_endpoint != "none";
+    return asks ? replace_macro(model_->check_endpoint, "PORT", std::to_string(run.port))
+                : std::string();
 }
 
 /// The words with the macros of this run in them.

@@ -44,6 +44,9 @@ public:
 
     /// Begins a run. Requires: it is at rest, and the model stands in the config.
     void start(std::shared_ptr<const Config> config, Generation generation);
+    /// The config has changed. Takes what the run in progress can still use of it (how to stop it,
+    /// where to ask whether it is ready), unless the model is another one now.
+    void adopt(const std::shared_ptr<const Config>& config);
     /// SIGTERM (or the stop command) now, SIGKILL after `grace`; the news tell when it has ended.
     void stop(StopReason reason, Duration grace);
     /// The owner goes: kills what runs without waiting, and never calls anybody again.
@@ -77,6 +80,7 @@ private:
     void on_exit(const RunPtr& run, ExitStatus status);
     [[nodiscard]] LaunchSpec spec_for(const std::vector<std::string>& words, const Run& run) const;
     [[nodiscard]] std::string output_of(const Run& run) const;
+    [[nodiscard]] std::string check_path_of(const Run& run) const;
     [[nodiscard]] Duration since(TimePoint then) const;
 
     static boost::asio::awaitable<void> watch(Self self, RunPtr run);
@@ -97,7 +101,7 @@ private:
     boost::asio::steady_timer timer_;
     std::uint64_t armed_ = 0;  // counts arms and cancels: an older expiry is void
 
-    std::shared_ptr<const Config> config_;  // of the current or last start
+    std::shared_ptr<const Config> config_;  // of the current or last start, or a later equal one
     const ModelConfig* model_ = nullptr;    // in it
     Generation generation_ = 0;
     TimePoint started_{};  // of the current or last start

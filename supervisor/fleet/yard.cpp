@@ -184,6 +184,9 @@ void Yard::forget_departed() {
 
 void Yard::apply(std::shared_ptr<const Config> config) {
     config_ = config;
+    for (const auto& [model, process] : processes_) {
+        process->adopt(config);
+    }
     post(Reconfigure{std::move(config)});
 }
 

@@ -2,6 +2,8 @@
 // is decided twice in two places, so that a new event cannot forget a case.
 #include "supervisor/logic/scheduler.hpp"
 
+#include "core/config_difference.hpp"
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -10,14 +12,6 @@
 
 namespace corral {
 namespace {
-
-/// True when a running process of `before` can go on serving as `after`. The preferred port is not
-/// compared: it moves when other models come and go.
-bool same_process(const ModelConfig& before, const ModelConfig& after) {
-    return before.argv == after.argv && before.cmd_stop == after.cmd_stop &&
-           before.env == after.env && before.proxy == after.proxy &&
-           before.check_endpoint == after.check_endpoint;
-}
 
 std::string quoted(const ModelId& model) {
     return "\"" + model.str() + "\"";
@@ -142,14 +136,12 @@ void Scheduler::on(const Unload& event, TimePoint) {
 }
 
 void Scheduler::on(const Reconfigure& event, TimePoint) {
-    const std::shared_ptr<const Config> before = std::exchange(config_, event.config);
+    config_ = event.config;
     const Router old_router = std::exchange(router_, Router(*config_));
     ++rules_;
     for (auto& [id, model] : models_) {
         model.plan.clear();
         const ModelConfig* config = config_->find_id(id);
-        const bool alive =
-            model.state == ProcessState::starting || model.state == ProcessState::ready;
         if (config == nullptr) {
             refuse_waiting(model, not_found(id));
             model.configured = false;
@@ -158,11 +150,7 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
             model.configured = true;
             model.seat = router_.seat(id);
         }
-        const ModelConfig* was = before->find_id(id);
-        const bool same = config != nullptr && was != nullptr && same_process(*was, *config);
-        if (alive && !same) {
-            model.drain = StopReason::config;
-        }
+        keep_or_drain(model, config);
     }
     for (const ModelConfig& config : config_->models) {
         Model& model = models_[config.id];
@@ -180,6 +168,22 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
     std::erase_if(models_, [](const auto& entry) {
         return !entry.second.configured && !entry.second.active;
     });
+}
+
+/// A process goes on when its definition is what it was started with: also one that a config in
+/// between had changed or removed, if it has not ended yet.
+void Scheduler::keep_or_drain(Model& model, const ModelConfig* config) {
+    if (model.state != ProcessState::starting && model.state != ProcessState::ready) {
+        return;
+    }
+    if (config != nullptr && same_process(*model.definition, *config)) {
+        model.definition = {config_, config};  // so that the old config can go
+        if (model.drain == StopReason::config) {
+            model.drain.reset();
+        }
+    } else if (!model.drain) {
+        model.drain = StopReason::config;
+    }
 }
 
 void Scheduler::on(const Tick&, TimePoint) {
@@ -376,6 +380,7 @@ void Scheduler::start(Model& model) {
     model.state = ProcessState::starting;
     model.generation = ++last_generation_;
     model.rules = rules_;
+    model.definition = {config_, config_->find_id(model.id)};
     running_.push_back(&model);
     for (Claim& other : claims_) {  // which it fits
         other.world.push_back(model.seat);

@@ -71,8 +71,9 @@ private:
         std::int64_t priority = 0;
         ProcessState state = ProcessState::stopped;
         Generation generation = 0;
-        std::uint64_t rules = 0;   // which router its start was decided by
-        std::uint32_t leases = 0;  // of the current run
+        std::uint64_t rules = 0;                        // which router its start was decided by
+        std::shared_ptr<const ModelConfig> definition;  // of the current or last run
+        std::uint32_t leases = 0;                       // of the current run
         std::uint32_t limit = default_concurrency_limit;
         Duration ttl{0};                      // 0: never
         TimePoint idle_since{};               // end of the last response, or readiness
@@ -106,6 +107,7 @@ private:
     void on(const Tick& event, TimePoint now);
     void on(const Close& event, TimePoint now);
 
+    void keep_or_drain(Model& model, const ModelConfig* config);
     void settle(TimePoint now);
     void stop_drained();
     void stop_everything(TimePoint now);

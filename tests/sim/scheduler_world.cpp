@@ -119,6 +119,12 @@ bool World::evicts(const ModelId& target, const ModelId& other) const {
     return exclusive && !persistent;
 }
 
+/// Whether the config describes the model's process as it was started.
+bool World::as_started(const ModelId& model) const {
+    const ModelConfig* config = config_->find_id(model);
+    return config != nullptr && config->argv == processes_.at(model).definition;
+}
+
 void World::at(Duration later, std::function<void()> what) {
     agenda_.push({now_ + later, ++order_, std::move(what)});
 }
@@ -174,31 +180,66 @@ void World::interfere() {
 void World::new_config() {
     auto next = std::make_shared<Config>(*config_);
     const auto index = static_cast<std::size_t>(pick(0, static_cast<int>(next->models.size()) - 1));
-    if (chance(40)) {
-        next->models[index].argv.emplace_back("changed");
-    } else if (chance(50)) {
-        next->models[index].ttl = std::chrono::seconds(pick(0, 20));
-        next->models[index].concurrency_limit = static_cast<std::uint32_t>(pick(1, 4));
-    } else if (chance(30)) {
+    const int what = pick(1, 100);
+    if (what <= 55) {
+        edit_model(*next, index);
+    } else if (what <= 70) {
+        edit_groups(*next, next->models[index].id);
+    } else if (what <= 80) {
         make_rules(*next);
     } else if (next->models.size() > 1) {
-        const ModelConfig removed = next->models[index];
-        next->models.erase(next->models.begin() + static_cast<std::ptrdiff_t>(index));
-        at(Duration(pick(0, 30'000)), [this, removed] {  // and back again
-            auto back = std::make_shared<Config>(*config_);
-            if (back->find_id(removed.id) == nullptr) {
-                back->models.push_back(removed);
-                std::sort(back->models.begin(), back->models.end(),
-                          [](const auto& a, const auto& b) { return a.id < b.id; });
-            }
-            adopt(back);
-            note("config with " + removed.id.str());
-            feed(Reconfigure{back});
-        });
+        take_out(*next, index);
     }
     adopt(next);
     note("config");
     feed(Reconfigure{next});
+}
+
+/// A new command, the old one again, or values that need no new process.
+void World::edit_model(Config& config, std::size_t index) {
+    ModelConfig& model = config.models[index];
+    if (chance(60)) {
+        model.argv = {"server", chance(50) ? "changed" : "as before"};
+    } else {
+        model.ttl = std::chrono::seconds(pick(0, 20));
+        model.concurrency_limit = static_cast<std::uint32_t>(pick(1, 4));
+    }
+}
+
+/// Another rule for a group, or the model in another group, whatever runs together now.
+void World::edit_groups(Config& config, const ModelId& model) {
+    const int groups = static_cast<int>(config.groups.size());
+    const int chosen = pick(0, groups);  // the last: none
+    if (chosen == groups || chance(50)) {
+        for (GroupConfig& group : config.groups) {
+            std::erase(group.members, model);
+        }
+        if (chosen < groups) {
+            config.groups[static_cast<std::size_t>(chosen)].members.push_back(model);
+        }
+        return;
+    }
+    GroupConfig& group = config.groups[static_cast<std::size_t>(chosen)];
+    group.swap = chance(60);
+    group.exclusive = chance(50);
+    group.persistent = chance(25);
+}
+
+/// A model goes, and comes back later.
+void World::take_out(Config& config, std::size_t index) {
+    const ModelConfig removed = config.models[index];
+    config.models.erase(config.models.begin() + static_cast<std::ptrdiff_t>(index));
+    at(Duration(pick(0, 30'000)), [this, removed] {
+        auto back = std::make_shared<Config>(*config_);
+        if (back->find_id(removed.id) == nullptr) {
+            back->models.push_back(removed);
+            std::sort(back->models.begin(), back->models.end(),
+                      [](const auto& a, const auto& b) { return a.id < b.id; });
+        }
+        adopt(back);
+        note("config with " + removed.id.str());
+        feed(Reconfigure{back});
+    });
 }
 
 void World::close() {
@@ -246,6 +287,9 @@ void World::carry_out(const SchedulerCommand& command) {
             process.fsm.state() != ProcessState::ready) {
             throw Violation("granted a model that is not ready");
         }
+        if (!as_started(grant->model)) {
+            throw Violation("granted a process that the config no longer describes");
+        }
         ++process.leases[grant->generation];
         ++report_.granted;
         answer(grant->ticket, Answer::granted);
@@ -269,6 +313,7 @@ void World::carry_out(const SchedulerCommand& command) {
         check_start(start->model);
         ++report_.starts;
         processes_[start->model].generation = start->generation;
+        processes_[start->model].definition = config_->find_id(start->model)->argv;
         feed(start->model, WantUp{load_timeout, grace, chance(10)});
     } else if (const auto* stop = std::get_if<Stop>(&command)) {
         note("stop " + stop->model.str() + " " + std::string(stop_reason_name(stop->reason)));
@@ -340,6 +385,9 @@ void World::check_stop(const ModelId& model, StopReason reason) const {
     const bool leased = leases != process.leases.end() && leases->second > 0;
     if (leased && !(reason == StopReason::shutdown && now_ >= close_by_)) {
         throw Violation("a leased model was stopped");
+    }
+    if (reason == StopReason::config && as_started(model)) {
+        throw Violation("a model that the config left as it was was stopped for it");
     }
 }
 

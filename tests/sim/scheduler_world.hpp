@@ -64,6 +64,7 @@ private:
         std::uint64_t run = 0;    // counts spawns: older events are void
         std::uint64_t timer = 0;  // counts arms and cancels
         Generation generation = 0;
+        std::vector<std::string> definition;  // argv as it was started
         std::map<Generation, int> leases;
         std::deque<ProcessEvent> queue;
         bool stepping = false;
@@ -76,6 +77,9 @@ private:
     void arrive(const ModelId& model);
     void interfere();
     void new_config();
+    void edit_model(Config& config, std::size_t index);
+    void edit_groups(Config& config, const ModelId& model);
+    void take_out(Config& config, std::size_t index);
     void close();
     void end_lease(const ModelId& model, Generation generation);
 
@@ -97,6 +101,7 @@ private:
     [[nodiscard]] bool lives(const ModelId& model) const;
     [[nodiscard]] bool allowed(const std::vector<ModelId>& together) const;
     [[nodiscard]] bool evicts(const ModelId& target, const ModelId& other) const;
+    [[nodiscard]] bool as_started(const ModelId& model) const;
     [[nodiscard]] const GroupConfig* group_of(const ModelId& model) const;
     int pick(int from, int to);  // both included
     bool chance(int percent);

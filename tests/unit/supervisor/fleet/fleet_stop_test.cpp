@@ -218,6 +218,29 @@ TEST_CASE("a new config keeps unchanged models and stops removed and changed one
     CHECK((*a->result)->model().id == ModelId("a"));
 }
 
+TEST_CASE("what a run can still use of a new config it uses: how to stop, where to ask") {
+    // Guards: such a change takes effect without a new process, also in the middle of a start.
+    Stage s(config_of({model("a")}));
+    s.prober.answer = FakeProber::Answer::no;
+    const auto a = s.acquire("a");
+    REQUIRE(s.until([&] { return !s.prober.asked.empty(); }));
+    ModelConfig changed = model("a");
+    changed.check_endpoint = "/ready";
+    changed.cmd_stop = {"stop", "${PID}"};
+    s.fleet->apply(config_of({changed}));
+    s.prober.answer = FakeProber::Answer::yes;
+    REQUIRE(s.until([&] { return a->granted(); }));
+    CHECK(s.prober.asked.back().ends_with("/ready"));
+    CHECK(s.launcher.processes.size() == 1);
+    a->result.reset();
+    const auto done = unload(s, "a");
+    REQUIRE(s.until([&] { return s.launcher.processes.size() == 2; }));
+    CHECK(s.last().spec.argv == std::vector<std::string>{"stop", "1000"});
+    s.last().exit({false, 0});
+    s.process(0).exit({false, 0});
+    REQUIRE(s.until([&] { return done->result.has_value(); }));
+}
+
 TEST_CASE("close refuses who waits, lets leases end, stops all, and nothing starts afterwards") {
     Stage s(side_by_side({model("a"), model("b"), model("c")}));
     const auto a = s.lease("a");

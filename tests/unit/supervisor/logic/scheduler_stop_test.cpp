@@ -167,6 +167,63 @@ TEST_CASE("a removed model is drained and forgotten; its waiters hear that it do
     CHECK(y.request("a").empty());  // back, as a new model, behind b
 }
 
+TEST_CASE("a change that is taken back before the old run has ended costs nothing") {
+    // Guards: what counts is what the process was started as, not the config in between.
+    Yard y(with_ttl(0));
+    y.request("a");
+    y.ready("a");
+    auto other = with_ttl(0);
+    other->models[0].argv = {"server", "other"};
+    CHECK(y.step(Reconfigure{other}).empty());
+    CHECK(y.request("a").empty());
+    CHECK(y.step(Reconfigure{with_ttl(5)}) == "grant 2:a");
+    CHECK(y.release("a").empty());
+    CHECK(y.release("a").empty());
+    CHECK(y.wake_at == y.now + Duration(5'000));
+    CHECK(y.step(Reconfigure{other}) == "stop a:config");
+    CHECK(y.step(Reconfigure{with_ttl(0)}).empty());  // too late: it ends
+    CHECK(y.request("a").empty());
+    CHECK(y.stopped("a") == "start a");
+}
+
+TEST_CASE("a model that left and came back while it was leased goes on; an unload stays") {
+    // Guards: only the drain that a config began is taken back by a config.
+    Yard y(config_of({model("a"), model("b")}));
+    y.request("a");
+    y.ready("a");
+    CHECK(y.step(Reconfigure{config_of({model("b")})}).empty());
+    CHECK(y.request("a") == "refuse 2:model_not_found");
+    CHECK(y.step(Reconfigure{config_of({model("a"), model("b")})}).empty());
+    CHECK(y.request("a") == "grant 3:a");
+    CHECK(y.unload("a").empty());
+    CHECK(y.step(Reconfigure{config_of({model("b")})}).empty());
+    CHECK(y.step(Reconfigure{config_of({model("a"), model("b")})}).empty());
+    CHECK(y.release("a").empty());
+    CHECK(y.release("a") == "stop a:unload");
+}
+
+TEST_CASE("models that new groups forbid together run on while leased; the next decision sorts") {
+    // Guards: a change of the groups kills nobody's request, and holds from the next one on.
+    const auto groups = [](bool swap) {
+        return config_of({model("a"), model("b")}, {group("g", swap, true, false, {"a", "b"})});
+    };
+    Yard y(groups(false));
+    y.request("a");
+    y.ready("a");
+    y.request("b");
+    y.ready("b");
+    CHECK(y.step(Reconfigure{groups(true)}).empty());
+    CHECK(y.request("a").empty());           // b is leased: nobody is stopped, nobody comes in
+    CHECK(y.release("b") == "stop b:swap");  // a's request is the older one
+    CHECK(y.stopped("b") == "grant 3:a");
+    CHECK(y.request("b").empty());
+    CHECK(y.release("a").empty());
+    CHECK(y.release("a") == "stop a:swap");
+    CHECK(y.stopped("a") == "start b");
+    CHECK(y.step(Reconfigure{groups(false)}).empty());
+    CHECK(y.request("a") == "start a");  // together again, at once
+}
+
 TEST_CASE("close refuses who waits, drains the leased, stops the rest, and ends empty") {
     Yard y(config_of({model("a", 1), model("b"), model("c")},
                      {group("all", false, false, false, {"a", "b", "c"})}));
