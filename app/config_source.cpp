@@ -15,13 +15,10 @@ namespace {
 
 /// Turns texts into the config; `check` is the command that shows their mistakes again.
 Result<std::shared_ptr<const Config>> read(const std::vector<ConfigText>& files,
-                                           const std::string& check) {
-    const auto environment = process_environment();
-    auto loaded = load_config(files, environment);
-    const bool colour = wants_colour(STDERR_FILENO, environment);
-    for (const auto& diagnostic : loaded.diagnostics) {
-        std::fprintf(stderr, "%s\n", format_diagnostic(diagnostic, colour).c_str());
-    }
+                                           const std::string& check,
+                                           std::vector<Diagnostic>& diagnostics) {
+    auto loaded = load_config(files, process_environment());
+    diagnostics = std::move(loaded.diagnostics);
     if (!loaded.config) {
         std::string names;
         for (const auto& file : files) {
@@ -61,7 +58,7 @@ std::string usual_file() {
 }
 
 /// No file anywhere: what `corral scan` would write, without writing it.
-Result<std::shared_ptr<const Config>> scan_instead() {
+Result<std::shared_ptr<const Config>> scan_instead(std::vector<Diagnostic>& diagnostics) {
     const auto environment = process_environment();
     DiscoverOptions look;
     look.directories = default_model_directories(environment);
@@ -74,7 +71,8 @@ Result<std::shared_ptr<const Config>> scan_instead() {
     if (!written) {
         return written.error();
     }
-    auto config = read({{"(scan of the model directories)", written->yaml}}, "corral scan");
+    auto config =
+        read({{"(scan of the model directories)", written->yaml}}, "corral scan", diagnostics);
     if (config && (*config)->models.empty()) {
         std::string where;
         for (const auto& directory : look.directories) {
@@ -98,11 +96,12 @@ Result<std::shared_ptr<const Config>> scan_instead() {
 
 Result<std::shared_ptr<const Config>> ConfigSource::load() {
     inputs_.clear();
+    diagnostics_.clear();
     ConfigPlaces places = named_;
     if (places.file.empty() && places.directory.empty()) {
         places.file = usual_file();
         if (places.file.empty()) {
-            return scan_instead();
+            return scan_instead(diagnostics_);
         }
     }
     if (!places.directory.empty()) {
@@ -121,7 +120,14 @@ Result<std::shared_ptr<const Config>> ConfigSource::load() {
         warn_if_writable(path);
     }
     const auto files = read_config_files(*paths);
-    return files ? read(*files, check_command(places)) : files.error();
+    return files ? read(*files, check_command(places), diagnostics_) : files.error();
+}
+
+void ConfigSource::print_diagnostics() const {
+    const bool colour = wants_colour(STDERR_FILENO, process_environment());
+    for (const auto& diagnostic : diagnostics_) {
+        std::fprintf(stderr, "%s\n", format_diagnostic(diagnostic, colour).c_str());
+    }
 }
 
 }  // namespace corral

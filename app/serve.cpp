@@ -1,7 +1,10 @@
 #include "app/serve.hpp"
 
 #include "app/config_source.hpp"
+#include "app/config_watch.hpp"
 #include "app/notify.hpp"
+#include "app/paths.hpp"
+#include "app/reloader.hpp"
 #include "app/signals.hpp"
 #include "app/welcome.hpp"
 #include "core/log.hpp"
@@ -22,9 +25,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace corral {
 namespace {
@@ -39,11 +45,12 @@ constexpr Duration last_act{5'000};
 /// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
 class App {
 public:
-    App(const ServeOptions& options, std::shared_ptr<const Config> config, int guard_fd)
-        : source_(options.config),
+    App(ConfigSource source, std::shared_ptr<const Config> config, int guard_fd)
+        : source_(std::move(source)),
           launcher_(make_os_launcher(loop_.get_executor())),
           prober_(make_http_prober()),
           fleet_(loop_.get_executor(), *launcher_, *prober_, std::move(config)),
+          reloader_(source_, fleet_),
           server_(loop_.get_executor(), fleet_),
           tasks_(loop_.get_executor()),
           signals_(loop_.get_executor(), {SIGTERM, SIGINT, SIGHUP}),
@@ -51,6 +58,13 @@ public:
         if (guard_fd >= 0) {
             guard_.assign(guard_fd);
         }
+        server_.on_reload([this] { return reload(ReloadCause::request); });
+    }
+
+    /// Reloads by itself when the config's files change.
+    void watch_config() {
+        watch_.emplace(loop_.get_executor(), [this] { return watched_files(); });
+        tasks_.spawn("config watch", watch_->run([this] { reload(ReloadCause::file); }));
     }
 
     /// Binds every address; an error names the one that is busy.
@@ -91,7 +105,7 @@ private:
             std::fputs(welcome(*config, server_.addresses().front()).c_str(), stdout);
             std::fflush(stdout);
         }
-        notify::ready("serving " + std::to_string(config->models.size()) + " models");
+        notify::ready(reloader_.status());
     }
 
     asio::awaitable<void> watch_signals() {
@@ -102,7 +116,7 @@ private:
                 co_return;
             }
             if (event->number == SIGHUP) {
-                reload();
+                reload(ReloadCause::signal);
                 continue;
             }
             const int asked = end.count(*event);
@@ -153,17 +167,19 @@ private:
         }
     }
 
-    void reload() {
-        notify::reloading();
-        auto config = source_.load();
-        if (config) {
-            log::set_level((*config)->log_level);
-            fleet_.apply(std::move(*config));
-            spdlog::info("configuration reloaded: {} models", fleet_.config()->models.size());
-        } else {
-            spdlog::warn("{}; the old configuration stays", config.error().detail);
+    api::ReloadReport reload(ReloadCause cause) {
+        if (!stopping_) {
+            return reloader_.reload(cause);
         }
-        notify::ready("serving " + std::to_string(fleet_.config()->models.size()) + " models");
+        api::ReloadReport report;
+        report.error = Error(Errc::shutting_down, Blame::internal, "Corral is shutting down.");
+        return report;
+    }
+
+    /// What a scan found instead of a config gives way to the first config that appears.
+    std::vector<std::filesystem::path> watched_files() const {
+        auto files = source_.inputs();
+        return files.empty() ? config_candidates(process_environment()) : files;
     }
 
     asio::awaitable<void> shut_down(Duration grace) {
@@ -197,6 +213,8 @@ private:
     std::unique_ptr<Launcher> launcher_;
     std::unique_ptr<Prober> prober_;
     Fleet fleet_;
+    Reloader reloader_;
+    std::optional<ConfigWatch> watch_;
     http::Server server_;
     TaskGroup tasks_;
     SignalSource signals_;
@@ -210,7 +228,9 @@ private:
 int serve(const ServeOptions& options, int guard_fd) {
     std::signal(SIGPIPE, SIG_IGN);
     log::setup(LogLevel::info, notify::logs_to_journal());
-    auto config = ConfigSource(options.config).load();
+    ConfigSource source(options.config);
+    auto config = source.load();
+    source.print_diagnostics();
     if (!config) {
         spdlog::error("{}", config.error().detail);
         return 1;
@@ -218,7 +238,10 @@ int serve(const ServeOptions& options, int guard_fd) {
     log::set_level((*config)->log_level);
     int status = 1;
     {
-        App app(options, std::move(*config), guard_fd);
+        App app(std::move(source), std::move(*config), guard_fd);
+        if (options.watch_config) {
+            app.watch_config();
+        }
         auto addresses = options.listen;
         if (addresses.empty()) {
             addresses.emplace_back(default_address);

@@ -12,6 +12,7 @@ namespace corral {
 struct ServeOptions {
     ConfigPlaces config;              ///< both empty: looked for (app/paths.hpp)
     std::vector<std::string> listen;  ///< addresses; empty: 127.0.0.1:8091
+    bool watch_config = false;        ///< reload when the config's files change
     bool guard = true;                ///< two processes; false for a debugger
 };
 

@@ -18,14 +18,10 @@ namespace {
 struct NotYet {
     std::string tls_cert_file;
     std::string tls_key_file;
-    bool watch_config = false;
 };
 
 /// False when a flag was given that cannot be ignored without harm.
 bool accept_not_yet(const NotYet& flags) {
-    if (flags.watch_config) {
-        std::fputs("corral: --watch-config is not yet supported: send SIGHUP to reload\n", stderr);
-    }
     if (!flags.tls_cert_file.empty() || !flags.tls_key_file.empty()) {
         std::fputs(
             "corral: --tls-cert-file and --tls-key-file are not yet supported: put a TLS proxy in "
@@ -51,7 +47,8 @@ void add_serve_command(CLI::App& app, int& status) {
                      "several times")
         ->allow_extra_args(false);
     command->add_flag("!--no-guard", options->guard, "One process only, for a debugger");
-    command->add_flag("--watch-config", not_yet->watch_config, "Reload when the file changes");
+    command->add_flag("--watch-config", options->watch_config,
+                      "Reload when the config's files change; SIGHUP reloads as well");
     command->add_option("--config-dir", options->config.directory,
                         "Directory whose *.yaml and *.yml are merged, after --config if there is "
                         "one");

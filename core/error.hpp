@@ -46,7 +46,7 @@ enum class Errc : std::uint8_t {
     io,                    ///< a file or system call failed
     corrupt,               ///< a file is not what it claims to be
     short_input,           ///< a parser needs more bytes than it was given
-    invalid_config,        ///< the configuration cannot be used
+    invalid_config,        ///< the configuration cannot be used (422)
     internal,              ///< a defect of ours
 };
 

@@ -109,6 +109,8 @@ Result<Answer> Control::answer_at_once(const RouteMatch& match) const {
             return json(profiles_document(*config_, profile));
         case RouteKind::version:
             return json(version_document());
+        case RouteKind::reload:
+            return reload_answer(context_.reload, head_);
         case RouteKind::root:
         case RouteKind::upstream_index:
             return redirect(302, "/v1/models");

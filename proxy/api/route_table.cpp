@@ -59,6 +59,7 @@ constexpr std::array routes{
     Route{"GET", "/unload", Kind::unload_all, true, ""},
     Route{"POST", "/api/models/unload", Kind::api_unload_all, true, ""},
     Route{"POST", "/api/models/unload/{model...}", Kind::api_unload_one, true, ""},
+    Route{"POST", "/api/config/reload", Kind::reload, true, ""},
     Route{"POST", "/models/load", Kind::load, true, ""},
     Route{"GET", "/api/profiles", Kind::profiles, true, ""},
     Route{"PUT", "/api/profiles/active", Kind::profile_choice, true, ""},

@@ -18,6 +18,7 @@ enum class RouteKind : std::uint8_t {
     unload_all,       ///< GET /unload: answers the text OK
     api_unload_all,   ///< POST /api/models/unload: answers {"msg":"ok"}
     api_unload_one,   ///< POST /api/models/unload/{model}: rest is the model
+    reload,           ///< POST /api/config/reload
     load,             ///< POST /models/load, llama-server's router: {"model":…}
     upstream,         ///< ANY /upstream/{model}/{path}: http::split_upstream
     upstream_index,   ///< GET /upstream

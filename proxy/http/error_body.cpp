@@ -226,6 +226,8 @@ int status_of(const Error& error) noexcept {
             return 413;
         case Errc::misdirected:
             return 421;
+        case Errc::invalid_config:
+            return 422;
         case Errc::conflict:
             return 409;
         case Errc::concurrency_limit:
@@ -251,7 +253,6 @@ int status_of(const Error& error) noexcept {
         case Errc::io:
         case Errc::corrupt:
         case Errc::short_input:
-        case Errc::invalid_config:
         case Errc::internal:
             break;
     }

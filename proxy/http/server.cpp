@@ -60,6 +60,10 @@ bool Server::is_public() const {
                         [](const auto& listener) { return listener->is_loopback(); });
 }
 
+void Server::on_reload(api::ReloadConfig reload) {
+    impl_->context->reload = std::move(reload);
+}
+
 void Server::start() {
     for (const auto& listener : impl_->listeners) {
         // The listener and this object outlive the task: stop() joins it.

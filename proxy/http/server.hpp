@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/time.hpp"
+#include "proxy/api/reload.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -33,6 +34,8 @@ public:
     [[nodiscard]] std::vector<std::string> addresses() const;
     /// True when some address can be reached from other machines.
     [[nodiscard]] bool is_public() const;
+    /// Binds what POST /api/config/reload does; without it the route answers 501.
+    void on_reload(api::ReloadConfig reload);
     /// Begins to accept.
     void start();
 

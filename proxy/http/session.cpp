@@ -51,8 +51,6 @@ public:
             if (!begins) {
                 break;
             }
-            config_ = context_->fleet.config();  // it may have been reloaded meanwhile
-            context_->profile.follow(*config_);
             auto head = co_await read_head();
             if (!head) {
                 if (!head.error().is(Errc::cancelled)) {
@@ -126,6 +124,8 @@ private:
 
     /// One request. True when the connection can serve another.
     asio::awaitable<bool> serve(const RequestHead& head) {
+        config_ = context_->fleet.config();  // another one, perhaps, than while the client was idle
+        context_->profile.follow(*config_);
         const TimePoint begun = Clock::now();
         const auto number = ++context_->requests;
         Account account;

@@ -5,6 +5,7 @@
 
 #include "core/path_patterns.hpp"
 #include "proxy/api/profiles.hpp"
+#include "proxy/api/reload.hpp"
 #include "proxy/api/selectors.hpp"
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/pool.hpp"
@@ -34,6 +35,7 @@ struct SessionContext {
     UpstreamPool pool;
     api::ActiveProfile profile;    ///< none at start; a reload that has it still keeps it
     api::SelectorLoads selectors;  ///< what the spillovers have under way
+    api::ReloadConfig reload;      ///< bound by the program; may be empty
     bool draining = false;         ///< answer what is in flight, then close
     std::size_t sessions = 0;      ///< open client connections
     std::size_t bytes_held = 0;    ///< of bodies: for their model or filters

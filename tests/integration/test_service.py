@@ -83,6 +83,28 @@ def test_systemd_is_told_of_a_reload(yard, systemd):
     poll_until(lambda: len(systemd.heard("READY=1")) == 2, what="READY=1 after the reload")
 
 
+def test_systemd_is_told_of_a_reload_that_failed(yard, systemd):
+    """`systemctl status` shows the mistake and its place until a reload succeeds."""
+    yard.engine("a")
+    corral = serve_notified(yard, systemd)
+    poll_until(lambda: systemd.heard("STATUS=serving 1 models"), what="the status")
+    file = yard.folder / "config.yaml"
+    good = file.read_text()
+    file.write_text("models:\n  a: [\n")
+    corral.signal(signal.SIGHUP)
+    wanted = f"STATUS=serving 1 models; the last reload failed: {file}:"
+    (told,) = poll_until(lambda: systemd.heard(wanted), what="the failure in the status")
+    assert "READY=1" in told.splitlines()
+    file.write_text(good)
+    corral.signal(signal.SIGHUP)
+
+    def forgotten():
+        systemd.heard("READY=1")  # takes in what has come
+        return systemd.messages[-1].endswith("STATUS=serving 1 models")
+
+    poll_until(forgotten, what="the failure to be forgotten")
+
+
 def rewrite(corral, config):
     """Replaces the config as editors do, and asks for a reload."""
     new = corral.config_file.with_suffix(".new")

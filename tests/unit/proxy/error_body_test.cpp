@@ -52,6 +52,7 @@ TEST_CASE("each error has its status, and the peer's type and code for it") {
         {refuse(HttpStatus::expectation_failed, "x"), 417, "invalid_request_error",
          "invalid_request"},
         {client(Errc::misdirected), 421, "invalid_request_error", "invalid_request"},
+        {client(Errc::invalid_config), 422, "invalid_request_error", "invalid_request"},
         {client(Errc::concurrency_limit), 429, "rate_limit_error", "concurrency_limit"},
         {client(Errc::head_too_large), 431, "invalid_request_error", "invalid_request"},
         {client(Errc::unsupported), 501, "server_error", "internal_error"},
