@@ -67,7 +67,7 @@ std::span<const Key> scheduler_settings_keys() noexcept {
 
 constexpr std::array<std::string_view, 1> schedulers{"fifo"};
 constexpr std::array of_scheduler{
-    Key{"use", word, "fifo", "the order of requests that wait: as they came",
+    Key{"use", word, "fifo", "the order of requests that wait: by priority, then as they came",
         Traits{.words = schedulers}},
     Key{"settings", mapping, "{}", "of the scheduler", Traits{.members = scheduler_settings_keys}},
 };

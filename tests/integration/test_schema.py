@@ -130,16 +130,13 @@ MISTAKES = [
     ({"limits": {"bodyBuffered": "1 KiloByte"}}, "limits/bodyBuffered"),
     ({"limits": {"headTimeout": -1}}, "limits/headTimeout"),
     ({"limits": {"connections": 0}}, "limits/connections"),
-]
-# Whether the loader finds these, too, is tested where the matrix is read.
-MISTAKES_IN_A_MATRIX = [
     ({"matrix": {"vars": {"a_b": "m"}, "sets": {"s": "m"}}}, "matrix/vars"),
     ({"matrix": {"sets": {}}}, "matrix/sets"),
     ({"matrix": {"sets": {"s": "m"}, "evict_costs": {"m": 0}}}, "matrix/evict_costs/m"),
 ]
 
 
-@pytest.mark.parametrize("config,path", MISTAKES + MISTAKES_IN_A_MATRIX, ids=one_id)
+@pytest.mark.parametrize("config,path", MISTAKES, ids=one_id)
 def test_it_finds_a_mistake_where_it_is(schema, config, path):
     """Guards: an editor underlines the value that is wrong, not the file."""
     assert mistakes(schema, config) == [path]
