@@ -108,6 +108,10 @@ Json mapping_of(std::span<const Key> keys, bool extension, bool later) {
     Json required = Json::array();
     for (const Key& key : keys) {
         properties[std::string(key.name)] = schema_of(key, extension, later);
+        if (const std::string other = load::snake_case(key.name);
+            other != key.name && load::find_key(keys, other) == &key) {
+            properties[other] = schema_of(key, extension, later);
+        }
         if (key.traits.required) {
             required.push_back(key.name);
         }

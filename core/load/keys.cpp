@@ -133,12 +133,47 @@ constexpr std::array of_top_level{
         Traits{.extension = true, .members = limit_keys}},
 };
 
+bool is_upper(char c) noexcept {
+    return c >= 'A' && c <= 'Z';
+}
+
+char lower(char c) noexcept {
+    return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// Whether `name` == snake_case(key), without making it.
+bool is_snake_case_of(std::string_view name, std::string_view key) noexcept {
+    std::size_t at = 0;
+    for (const char c : key) {
+        if (is_upper(c) && (at >= name.size() || name[at++] != '_')) {
+            return false;
+        }
+        if (at >= name.size() || name[at++] != lower(c)) {
+            return false;
+        }
+    }
+    return at == name.size();
+}
+
 }  // namespace
 
 const Key* find_key(std::span<const Key> keys, std::string_view name) noexcept {
-    const auto at =
-        std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return key.name == name; });
+    const bool two_spellings = keys.data() == limit_keys().data();
+    const auto at = std::find_if(keys.begin(), keys.end(), [&](const Key& key) {
+        return key.name == name || (two_spellings && is_snake_case_of(name, key.name));
+    });
     return at != keys.end() ? &*at : nullptr;
+}
+
+std::string snake_case(std::string_view name) {
+    std::string out;
+    for (const char c : name) {
+        if (is_upper(c)) {
+            out += '_';
+        }
+        out += lower(c);
+    }
+    return out;
 }
 
 std::span<const Key> top_level_keys() noexcept {

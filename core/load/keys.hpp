@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace corral::load {
@@ -75,8 +76,11 @@ struct Key {
     [[nodiscard]] bool has_most() const noexcept { return traits.most != Traits().most; }
 };
 
-/// The key with this name, or nullptr.
+/// The key with this name, or nullptr. Those of `limits:` have a second spelling: snake_case().
 [[nodiscard]] const Key* find_key(std::span<const Key> keys, std::string_view name) noexcept;
+
+/// `bodyBuffered` as `body_buffered`.
+[[nodiscard]] std::string snake_case(std::string_view name);
 
 [[nodiscard]] std::span<const Key> top_level_keys() noexcept;
 [[nodiscard]] std::span<const Key> model_keys() noexcept;

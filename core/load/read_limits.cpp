@@ -107,8 +107,16 @@ void read_limits(Loading& loading) {
     }
     Reader reader = loading.reader();
     for (const Limit& limit : limits) {
-        if (const Node* value = node->find(limit.name)) {
-            read_limit(loading, reader, limit, *value);
+        const std::string other_name = snake_case(limit.name);
+        const Node* value = node->find(limit.name);
+        const Node* other = other_name != limit.name ? node->find(other_name) : nullptr;
+        if (value != nullptr && other != nullptr) {
+            loading.report.error(other->mark,
+                                 "limits." + other_name + " and limits." + std::string(limit.name) +
+                                     " are one limit",
+                                 "remove one of them");
+        } else if (value != nullptr || other != nullptr) {
+            read_limit(loading, reader, limit, value != nullptr ? *value : *other);
         }
     }
 }

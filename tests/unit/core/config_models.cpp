@@ -198,6 +198,17 @@ TEST_CASE("every limit can be set, as a number or with a unit") {
     CHECK(sizeof(Limits) == 15 * 8);  // a new member needs a key in read_limits.cpp and keys.cpp
 }
 
+TEST_CASE("a limit may be spelled with underscores") {
+    // Guards: the names that messages and other programs use work, once.
+    const auto config = good("limits: {body_buffered: 1MiB, connections: 7}\n");
+    CHECK(config.limits.body_buffered == 1U << 20);
+    CHECK(config.limits.connections == 7);
+    const auto twice = load("limits:\n  body_buffered: 1\n  bodyBuffered: 2\n");
+    CHECK(error_with(twice, "limits.body_buffered and limits.bodyBuffered are one") != nullptr);
+    CHECK(warning_with(load("limits: {body_bufered: 1}"), "unknown key") != nullptr);
+    CHECK(warning_with(load("start_port: 1"), "unknown key \"start_port\"") != nullptr);
+}
+
 TEST_CASE("a limit that makes no sense is an error") {
     // Guards: a slip of the pen in Corral's own block is never taken for a wish.
     for (const char* limit : {"connections: 0", "headTimeout: -1", "headTimeout: 0",
