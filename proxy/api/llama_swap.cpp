@@ -1,9 +1,10 @@
 #include "proxy/api/llama_swap.hpp"
 
+#include "core/secrets.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <utility>
 
@@ -11,9 +12,6 @@ namespace corral::api {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::array<std::string_view, 6> secret_flags{"--api-key", "--api_key", "--hf-token",
-                                                       "-hft",      "--token",   "--password"};
 
 std::string dump(const Json& document) {
     return document.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -42,25 +40,6 @@ std::string running_list(const Config& config, std::span<const ModelStatus> stat
 
 std::string version_document() {
     return dump({{"build_date", "unknown"}, {"commit", "unknown"}, {"version", CORRAL_VERSION}});
-}
-
-std::string masked_command(std::string_view cmd) {
-    std::string out(cmd);
-    for (const auto flag : secret_flags) {
-        for (auto at = out.find(flag); at != std::string::npos; at = out.find(flag, at + 1)) {
-            auto value = at + flag.size();
-            if (value >= out.size() || (out[value] != ' ' && out[value] != '=')) {
-                continue;
-            }
-            value = out.find_first_not_of(" =", value);
-            if (value == std::string::npos) {
-                continue;
-            }
-            const auto end = std::min(out.find_first_of(" \t\r\n", value), out.size());
-            out.replace(value, end - value, "***");
-        }
-    }
-    return out;
 }
 
 }  // namespace corral::api

@@ -20,7 +20,4 @@ namespace corral::api {
 /// same sources give the same program.
 [[nodiscard]] std::string version_document();
 
-/// The command line of a config with secrets masked (--api-key, --hf-token and their like).
-[[nodiscard]] std::string masked_command(std::string_view cmd);
-
 }  // namespace corral::api
