@@ -51,11 +51,20 @@ struct EvictCost {
     friend bool operator==(const EvictCost&, const EvictCost&) = default;
 };
 
+/// A short name for a model in the sets' expressions.
+struct MatrixVar {
+    std::string name;
+    ModelId model;
+
+    friend bool operator==(const MatrixVar&, const MatrixVar&) = default;
+};
+
 /// llama-swap's matrix router: a swap keeps as much as the sets allow.
 struct MatrixConfig {
     std::vector<MatrixNode> nodes;
     std::vector<MatrixSet> sets;  ///< in the order in which ties are decided
     std::vector<EvictCost> evict_costs;
+    std::vector<MatrixVar> vars;  ///< as written, for who shows the sets; the nodes know no vars
 
     friend bool operator==(const MatrixConfig&, const MatrixConfig&) = default;
 };

@@ -100,6 +100,8 @@ private:
                 error(entry.value->mark,
                       "var key " + quoted(name) + " references unknown model " + quoted(target),
                       near(target, false));
+            } else {
+                loading_.config.matrix.vars.push_back({name, model});
             }
         }
     }
