@@ -2,6 +2,7 @@
 #include "app/commands.hpp"
 #include "app/paths.hpp"
 #include "app/terminal.hpp"
+#include "core/config_dump.hpp"
 #include "core/config_files.hpp"
 #include "core/file.hpp"
 
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <utility>
@@ -27,14 +29,17 @@ struct CheckOptions {
     std::string directory;
     bool no_strict = false;
     bool json = false;
+    std::string dump;  ///< yaml, json, or empty for none
 };
 
 /// What came of one config: a file, or several that are one.
 struct Checked {
     std::string file;
     bool readable = false;
-    std::size_t models = 0;
+    std::optional<Config> config;
     std::vector<Diagnostic> diagnostics;
+
+    [[nodiscard]] std::size_t models() const { return config ? config->models.size() : 0; }
 };
 
 std::size_t count(const std::vector<Diagnostic>& list, Severity severity) {
@@ -69,7 +74,7 @@ void warn_if_writable(Checked& out, const std::string& path) {
 void check_texts(Checked& out, const std::vector<ConfigText>& texts) {
     out.readable = true;
     auto loaded = load_config(texts, process_environment());
-    out.models = loaded.config ? loaded.config->models.size() : 0;
+    out.config = std::move(loaded.config);
     std::move(loaded.diagnostics.begin(), loaded.diagnostics.end(),
               std::back_inserter(out.diagnostics));
 }
@@ -124,7 +129,8 @@ std::string plural(std::size_t n, const std::string& word) {
     return std::to_string(n) + " " + word + (n == 1 ? "" : "s");
 }
 
-void print(const Checked& checked, int status) {
+/// Diagnostics to standard error; the line that sums them up to `summary_to`.
+void print(const Checked& checked, int status, std::FILE* summary_to) {
     const bool colour = wants_colour(STDERR_FILENO, process_environment());
     for (const Diagnostic& diagnostic : checked.diagnostics) {
         std::fprintf(stderr, "%s\n", format_diagnostic(diagnostic, colour).c_str());
@@ -135,14 +141,22 @@ void print(const Checked& checked, int status) {
     if (!checked.readable) {
         summary += "unreadable";
     } else if (errors == 0) {
-        summary += (status == 0 ? "ok, " : "") + plural(checked.models, "model");
+        summary += (status == 0 ? "ok, " : "") + plural(checked.models(), "model");
     } else {
         summary += plural(errors, "error");
     }
     if (warnings > 0) {
         summary += ", " + plural(warnings, "warning");
     }
-    std::fprintf(stdout, "%s\n", summary.c_str());
+    std::fprintf(summary_to, "%s\n", summary.c_str());
+}
+
+/// The whole config on standard output, which holds nothing else; of several files each in a
+/// document of its own.
+void print_dump(const Config& config, const std::string& format, bool first) {
+    const std::string text = format == "yaml" ? (first ? "" : "---\n") + dump_config_yaml(config)
+                                              : dump_config_json(config);
+    std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
 nlohmann::json to_json(const Checked& checked, int status) {
@@ -157,7 +171,7 @@ nlohmann::json to_json(const Checked& checked, int status) {
     }
     return {{"file", checked.file},
             {"status", status},
-            {"models", checked.models},
+            {"models", checked.models()},
             {"diagnostics", std::move(list)}};
 }
 
@@ -200,6 +214,7 @@ int check(CheckOptions options) {
         return 2;
     }
     int worst = 0;
+    bool first_dump = true;
     nlohmann::json results = nlohmann::json::array();
     for (const std::string& file : options.files) {
         const Checked checked =
@@ -209,7 +224,10 @@ int check(CheckOptions options) {
         if (options.json) {
             results.push_back(to_json(checked, status));
         } else {
-            print(checked, status);
+            print(checked, status, options.dump.empty() ? stdout : stderr);
+        }
+        if (!options.dump.empty() && checked.config) {
+            print_dump(*checked.config, options.dump, std::exchange(first_dump, false));
         }
     }
     if (options.json) {
@@ -229,7 +247,14 @@ void add_check_command(CLI::App& app, int& status) {
     command->add_option("--config-dir", options->directory,
                         "Check the files of this directory as one config, after FILE if named");
     command->add_flag("--no-strict", options->no_strict, "Accept warnings, as serve does");
-    command->add_flag("--json", options->json, "Print the result as JSON on standard output");
+    CLI::Option* json =
+        command->add_flag("--json", options->json, "Print the result as JSON on standard output");
+    command
+        ->add_option("--dump", options->dump,
+                     "Print the config with macros expanded and defaults filled in, without "
+                     "secrets")
+        ->check(CLI::IsMember({"yaml", "json"}))
+        ->excludes(json);
     command->footer("Exit status: 0 clean, 1 mistakes, 2 a file cannot be read.");
     command->callback([options, &status] { status = check(*options); });
 }

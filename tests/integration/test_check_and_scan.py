@@ -1,6 +1,7 @@
 """`corral check` points at mistakes; `corral scan` writes a config that `corral serve` takes as it
 is; both say by their exit status what they found."""
 
+import json
 import os
 import re
 import subprocess
@@ -49,6 +50,45 @@ def test_a_mistake_is_exit_1_with_file_line_and_column(yard, text, place, words)
     assert f"c.yaml:{place}" in output
     for word in words:
         assert word in output
+
+
+DUMPED = "macros: {k: sk-canary}\n" + GOOD.replace("ttl", "env: ['A_KEY=${k}']\n    ttl")
+
+
+def dump(yard, form, text):
+    file = yard.folder / "d.yaml"
+    file.write_text(text)
+    return run_corral(yard.folder, "check", file, "--dump", form)
+
+
+def test_a_dump_is_all_that_stands_on_standard_output(yard):
+    """`--dump json` can be piped: one document, macros expanded, without secrets; what is said
+    about the file stands on standard error."""
+    done = dump(yard, "json", DUMPED + "colour: red\n")
+    assert done.returncode == 1, done
+    model = json.loads(done.stdout)["models"]["a"]
+    assert model["ttl"] == 300 and model["env"] == ["A_KEY=***"]
+    assert "colour" in done.stderr and "1 model" in done.stderr
+    assert "sk-canary" not in done.stdout + done.stderr
+
+
+def test_a_dump_is_a_config_without_mistakes(yard):
+    """What `--dump yaml` prints passes a strict check and is dumped as itself."""
+    first = dump(yard, "yaml", DUMPED)
+    assert first.returncode == 0, first
+    second = dump(yard, "yaml", first.stdout)
+    assert second.returncode == 0, second
+    assert second.stdout == first.stdout
+
+
+def test_there_is_no_dump_of_what_does_not_load(yard):
+    """An error leaves standard output empty, so that nothing half is used."""
+    done = dump(yard, "yaml", "startPort: 0\n")
+    assert done.returncode == 1 and done.stdout == "", done
+    assert "startPort must be greater than 1" in done.stderr
+    assert dump(yard, "xml", GOOD).returncode != 0
+    file = yard.folder / "d.yaml"
+    assert run_corral(yard.folder, "check", file, "--dump", "json", "--json").returncode != 0
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory", "fifo", "loop", "unreadable"])
