@@ -18,8 +18,10 @@ bool one_of(std::string_view text, const std::array<std::string_view, N>& list) 
 constexpr std::array<std::string_view, 5> nulls{"", "~", "null", "Null", "NULL"};
 constexpr std::array<std::string_view, 3> trues{"true", "True", "TRUE"};
 constexpr std::array<std::string_view, 3> falses{"false", "False", "FALSE"};
-constexpr std::array<std::string_view, 4> old_trues{"y", "Y", "yes", "on"};
-constexpr std::array<std::string_view, 4> old_falses{"n", "N", "no", "off"};
+constexpr std::array<std::string_view, 8> old_trues{"y",   "Y",  "yes", "Yes",
+                                                    "YES", "on", "On",  "ON"};
+constexpr std::array<std::string_view, 8> old_falses{"n",  "N",   "no",  "No",
+                                                     "NO", "off", "Off", "OFF"};
 constexpr std::array<std::string_view, 3> nans{".nan", ".NaN", ".NAN"};
 constexpr std::array<std::string_view, 6> infinities{".inf",  ".Inf",  ".INF",
                                                      "+.inf", "+.Inf", "+.INF"};

@@ -23,7 +23,7 @@ using Value = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, do
 /// The value of a scalar or null node, its tag considered.
 [[nodiscard]] Value resolve(const Node& node);
 
-/// As yaml.v3 decodes into a bool: also y, Y, yes, on, n, N, no, off. nullopt: not a bool.
+/// As yaml.v3 decodes into a bool: also y, yes, on, n, no, off, Yes, YES, …. nullopt: not a bool.
 [[nodiscard]] std::optional<bool> to_bool(const Value& value);
 
 /// As yaml.v3 decodes into an int: a float is cut. nullopt: not a number, or out of range.

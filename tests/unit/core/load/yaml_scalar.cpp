@@ -88,13 +88,13 @@ TEST_CASE("plain scalars have the type that yaml.v3 gives them") {
 
 TEST_CASE("the old words for true and false count only where a bool is wanted") {
     // Guards: `unlisted: yes` works, `unlisted: "true"` does not, as in yaml.v3.
-    for (const char* text : {"y", "Y", "yes", "on"}) {
+    for (const char* text : {"y", "Y", "yes", "Yes", "YES", "on", "On", "ON"}) {
         CHECK(to_bool(resolve_plain(text)) == true);
     }
-    for (const char* text : {"n", "N", "no", "off"}) {
+    for (const char* text : {"n", "N", "no", "No", "NO", "off", "Off", "OFF"}) {
         CHECK(to_bool(resolve_plain(text)) == false);
     }
-    for (const char* text : {"Yes", "ON", "1", "0", "t"}) {
+    for (const char* text : {"yEs", "oN", "1", "0", "t"}) {
         CAPTURE(std::string(text));
         CHECK(to_bool(resolve_plain(text)) == std::nullopt);
     }
