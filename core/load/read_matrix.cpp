@@ -15,7 +15,7 @@
 namespace corral::load {
 namespace {
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
     return "\"" + std::string(name) + "\"";
 }
 
@@ -87,7 +87,7 @@ private:
     void read_variable(const Entry& entry, const std::string& path) {
         const std::string& name = entry.key->text;
         if (!is_variable_name(name)) {
-            error(entry.key->mark, "var key " + quoted(name) +
+            error(entry.key->mark, "var key " + in_quotes(name) +
                                        " must contain only alphanumeric, '-' or '.' characters "
                                        "and be 1-32 characters long");
         }
@@ -95,11 +95,12 @@ private:
         const std::string target = text.value_or("");
         ModelId& model = vars_[name];  // empty: known, but of no use
         if (text || entry.value->is_null()) {
-            model = find_model(target, entry.value->mark, "var key " + quoted(name));
+            model = find_model(target).value_or(ModelId());
             if (model.empty()) {
-                error(entry.value->mark,
-                      "var key " + quoted(name) + " references unknown model " + quoted(target),
-                      near(target, false));
+                error(
+                    entry.value->mark,
+                    "var key " + in_quotes(name) + " references unknown model " + in_quotes(target),
+                    near(target, false));
             } else {
                 loading_.config.matrix.vars.push_back({name, model});
             }
@@ -110,13 +111,13 @@ private:
         const std::string& name = entry.key->text;
         const auto cost = reader_.integer(*entry.value, path);
         if (entry.value->is_null() || (cost && *cost <= 0)) {
-            error(entry.value->mark, "evict_cost for " + quoted(name) +
+            error(entry.value->mark, "evict_cost for " + in_quotes(name) +
                                          " must be a positive integer, got " +
                                          std::to_string(cost.value_or(0)));
         }
-        const auto model = find_name(name, entry.key->mark, "evict_costs");
+        const auto model = find_name(name);
         if (!model) {
-            error(entry.key->mark, "evict_costs: unknown var or model " + quoted(name),
+            error(entry.key->mark, "evict_costs: unknown var or model " + in_quotes(name),
                   near(name, true));
             return;
         }
@@ -129,7 +130,7 @@ private:
             return;
         }
         loading_.report.warn(entry.key->mark, "matrix: evict_costs names the model " +
-                                                  quoted(model->str()) +
+                                                  in_quotes(model->str()) +
                                                   " twice: the greater cost is used");
         same->cost = std::max(same->cost, cost.value_or(1));
     }
@@ -152,7 +153,7 @@ private:
     void read_set(Set& set) {
         auto expression = parse_matrix_expression(set.text);
         if (!expression) {
-            error(set.mark, "set " + quoted(set.name) + ": " + expression.error().detail);
+            error(set.mark, "set " + in_quotes(set.name) + ": " + expression.error().detail);
             return;
         }
         terms_ += expression->terms.size();
@@ -175,10 +176,10 @@ private:
 
     /// From now on the term's text is the id of its model.
     void resolve_model(const Set& set, MatrixTerm& term) {
-        const auto model = find_name(term.text, set.mark, "set " + quoted(set.name));
+        const auto model = find_name(term.text);
         if (!model) {
             error(set.mark,
-                  "set " + quoted(set.name) + ": unknown var or model " + quoted(term.text) +
+                  "set " + in_quotes(set.name) + ": unknown var or model " + in_quotes(term.text) +
                       " at position " + std::to_string(term.position),
                   near(term.text, true));
             return;
@@ -194,8 +195,8 @@ private:
                 names.emplace_back(other.name);
             }
             error(set.mark,
-                  "set " + quoted(set.name) + " references undefined set " + quoted(term.text) +
-                      " at position " + std::to_string(term.position),
+                  "set " + in_quotes(set.name) + " references undefined set " +
+                      in_quotes(term.text) + " at position " + std::to_string(term.position),
                   did_you_mean(term.text, names));
             return;
         }
@@ -234,8 +235,8 @@ private:
                     enter(next);
                 } else if (visits[next] == Visit::open) {
                     visits[next] = Visit::circular;
-                    error(sets_[next].name_mark,
-                          "circular reference detected involving set " + quoted(sets_[next].name));
+                    error(sets_[next].name_mark, "circular reference detected involving set " +
+                                                     in_quotes(sets_[next].name));
                 }
             }
         }
@@ -277,39 +278,32 @@ private:
         }
     }
 
-    /// A variable or a model; an empty id for a variable of no use, which was reported.
-    std::optional<ModelId> find_name(const std::string& name, Mark mark, const std::string& where) {
+    /// A variable or a model; an empty id for a variable of no use, which was reported. As in
+    /// llama-swap, an alias is neither.
+    [[nodiscard]] std::optional<ModelId> find_name(const std::string& name) const {
         if (const auto var = vars_.find(name); var != vars_.end()) {
             return var->second;
         }
-        ModelId model = find_model(name, mark, where);
-        return model.empty() ? std::nullopt : std::optional(std::move(model));
+        return find_model(name);
     }
 
-    /// llama-swap refuses an alias here, although it can mean only one model.
-    ModelId find_model(const std::string& name, Mark mark, const std::string& where) {
-        if (loading_.config.find_id(ModelId(name)) != nullptr) {
-            return ModelId(name);
-        }
-        ModelId model = loading_.resolve(name);
-        if (!model.empty()) {
-            loading_.report.warn(mark,
-                                 "matrix: " + where + ": " + name + " is an alias of " +
-                                     model.str() + ", which is used",
-                                 "write the name of the model: llama-swap knows no aliases here");
-        }
-        return model;
+    [[nodiscard]] std::optional<ModelId> find_model(const std::string& name) const {
+        const bool known = loading_.config.find_id(ModelId(name)) != nullptr;
+        return known ? std::optional(ModelId(name)) : std::nullopt;
     }
 
     static std::string did_you_mean(std::string_view name,
                                     const std::vector<std::string_view>& names) {
         const auto nearest = nearest_name(name, names);
-        return nearest.empty() ? "" : "did you mean " + quoted(nearest) + "?";
+        return nearest.empty() ? "" : "did you mean " + in_quotes(nearest) + "?";
     }
 
     [[nodiscard]] std::string near(std::string_view name, bool or_variable) const {
         if (loading_.report.full()) {
             return "";
+        }
+        if (const ModelId model = loading_.resolve(std::string(name)); !model.empty()) {
+            return "it is an alias: write " + in_quotes(model.str()) + ", the model's own name";
         }
         std::vector<std::string_view> names;
         for (const auto& [var, model] : vars_) {

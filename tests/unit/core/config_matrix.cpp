@@ -137,16 +137,18 @@ TEST_CASE("sets are ordered as ties are decided: as written, but after what they
     CHECK(order == "z low mid top y ");
 }
 
-TEST_CASE("an alias means its model, with a warning that llama-swap refuses it") {
-    // Guards: the author's meaning is plain, so the file is served.
+TEST_CASE("an alias is refused as in llama-swap, with the name to write") {
+    // Guards: the same outcome as the peer's, and a next step.
     const ConfigLoad loaded = test::load(
-        models + "matrix: {vars: {v: bee}, evict_costs: {bee: 4}, sets: {s: a & v, t: c & bee}}");
+        models + "matrix: {vars: {v: bee}, evict_costs: {bee: 4}, sets: {s: a, t: c & bee}}");
     INFO(all_of(loaded));
-    REQUIRE(loaded.config.has_value());
-    CHECK(shown(loaded.config->matrix) == "s: (a & b); t: (c & b)");
-    CHECK(loaded.config->matrix.evict_costs == std::vector<EvictCost>{{ModelId("b"), 4}});
-    for (const char* place : {"var key \"v\"", "evict_costs", "set \"t\""}) {
-        CHECK(warning_with(loaded, std::string(place) + ": bee is an alias of b") != nullptr);
+    CHECK(!loaded.config.has_value());
+    for (const char* words : {"matrix: var key \"v\" references unknown model \"bee\"",
+                              "matrix: evict_costs: unknown var or model \"bee\"",
+                              "matrix: set \"t\": unknown var or model \"bee\""}) {
+        const Diagnostic* found = error_with(loaded, words);
+        REQUIRE(found != nullptr);
+        CHECK(found->hint == "it is an alias: write \"b\", the model's own name");
     }
 }
 
