@@ -1,3 +1,10 @@
+# Release builds compile several files of a target as one (CMAKE_UNITY_BUILD in CMakePresets.json),
+# which halves the time. A file whose private names collide with a neighbour's is compiled alone:
+# corral_compiled_alone(FILES…), in the folder whose CMakeLists.txt makes the target.
+function(corral_compiled_alone)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
 # corral_room(DIR LINK targets…)   one static library from every .cpp below DIR, named corral::DIR
 #                                  with "/" as "_"; app/main.cpp is the program and not of the room.
 function(corral_room dir)

@@ -23,9 +23,14 @@ target_compile_options(corral_flags INTERFACE
   -Wimplicit-fallthrough $<$<BOOL:${CORRAL_WERROR}>:-Werror>
   -fstack-protector-strong $<$<CONFIG:Debug>:-g1>)
 target_compile_definitions(corral_flags INTERFACE _GLIBCXX_ASSERTIONS)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # False alarms: GCC PR 105651 (strings), and coroutine frames with their own operator delete.
-  target_compile_options(corral_flags INTERFACE -Wno-restrict -Wno-mismatched-new-delete)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # False alarms: coroutine frames with their own operator delete; GCC PR 105651 (strings); and a
+  # reference to what a function was given, taken for one to its temporaries.
+  target_compile_options(corral_flags INTERFACE -Wno-mismatched-new-delete
+    $<IF:$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,-Wno-restrict,-Wno-dangling-reference>)
+endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(corral_flags INTERFACE -Wno-subobject-linkage)  # takes a file for a header
 endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
   target_compile_options(corral_flags INTERFACE -fcf-protection)
