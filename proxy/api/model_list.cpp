@@ -96,7 +96,7 @@ bool may_clash(std::string_view metadata) {
 /// The config's own words first; what Corral says of the name goes before them, and so do fields
 /// that the capabilities have filled already.
 std::string llamaswap_meta(const Record& record) {
-    const std::string about = record.about.object();
+    std::string about = record.about.object();
     if (record.metadata.size() <= 2) {
         return about;
     }
