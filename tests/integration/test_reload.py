@@ -240,6 +240,26 @@ def test_a_connection_that_was_idle_sees_the_new_config(yard):
         assert connection.request("GET", "/v1/models", fields=old_key).status == 401
 
 
+def test_the_active_profile_survives_a_reload_that_still_has_it(yard):
+    """Guards: an edit elsewhere does not send names back to where they led before."""
+    yard.engine("a")
+    yard.engine("b")
+    day = {"day": {"pins": {"gpt-4": "a"}}}
+    corral = yard.serve(profiles=day)
+    chosen = corral.request("PUT", "/api/profiles/active", {"name": "day"})
+    assert chosen.status == 200
+    config = edited(yard, "an edit", profiles=day)
+    corral.config_file.write_text(text_of(config))
+    reloaded(corral, updated=["b"])
+    assert corral.get("/api/profiles").json()["active"] == "day"
+    assert corral.chat("gpt-4").json()["model"] == "a"
+    config["profiles"] = {"night": {"pins": {"gpt-4": "b"}}}
+    corral.config_file.write_text(text_of(config))
+    reloaded(corral, settings=["profiles"])
+    assert corral.get("/api/profiles").json()["active"] is None
+    assert corral.chat("gpt-4").status == 404
+
+
 def test_values_that_need_no_process_take_effect_at_once(yard):
     """The ttl of a model that runs unloads it; its limit holds for the next request."""
     a = yard.engine("a", gate=True)
