@@ -1,9 +1,12 @@
 #include "core/load/macros.hpp"
 
 #include "core/config.hpp"
+#include "core/nearest.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
+#include <vector>
 
 namespace corral::load {
 namespace {
@@ -77,6 +80,20 @@ const MacroScope::Macro* MacroScope::find(const std::string& name) const {
         return &own->second;
     }
     return global_ != nullptr ? global_->find(name) : nullptr;
+}
+
+std::string MacroScope::nearest(std::string_view name) const {
+    std::vector<std::string_view> names;
+    if (global_ != nullptr) {
+        names.emplace_back("PORT");  // of models only
+    }
+    for (const MacroScope* scope = this; scope != nullptr; scope = scope->global_) {
+        for (const auto& [known, macro] : scope->own_) {
+            names.emplace_back(known);
+        }
+    }
+    std::sort(names.begin(), names.end());
+    return std::string(nearest_name(name, names));
 }
 
 void MacroScope::define(const std::string& name, Value value) {

@@ -48,6 +48,9 @@ public:
     /// invalid_config when it grows beyond 1 MiB, or the budget is used up.
     [[nodiscard]] Result<Value> expand(Value value, MacroBudget& budget) const;
 
+    /// The macro of this scope that a mistyped name may mean; empty when none is near.
+    [[nodiscard]] std::string nearest(std::string_view name) const;
+
 private:
     struct Macro {
         std::size_t rank;  ///< its place in the list; expansion goes from high to low

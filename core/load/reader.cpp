@@ -205,9 +205,13 @@ bool Reader::check_unknown(const Node& node, const Value& value, std::string_vie
         if (port && (port_allowed_ || path == "cmd" || path == "proxy")) {
             continue;  // the proxy's case has its own message
         }
-        const std::string hint =
+        std::string hint =
             port ? "${PORT} is only available when it is used in cmd"
                  : "a macro can use macros above it, and ${env.NAME} reads the environment";
+        const std::string nearest = report_.full() ? "" : scope_.nearest(at->name);
+        if (!port && !nearest.empty() && nearest != at->name) {
+            hint = "did you mean ${" + nearest + "}?";
+        }
         const bool named =
             std::find(named_fields.begin(), named_fields.end(), path) != named_fields.end();
         report_.error(node.mark,

@@ -1,6 +1,8 @@
 // core/load/macros: reverse order, typed values, bounds.
 #include "core/load/macros.hpp"
 
+#include "tests/unit/core/load_support.hpp"
+
 #include <doctest/doctest.h>
 
 #include <string>
@@ -70,6 +72,22 @@ TEST_CASE("growth is bounded") {
     const auto result = scope.expand(std::string("${m30}"), budget);
     REQUIRE(result.has_error());
     CHECK(result.error().detail.find("too large") != std::string::npos);
+}
+
+TEST_CASE("a mistyped name is told apart from one that is only not seen") {
+    // Guards: "did you mean" names what may stand there, and never the name itself.
+    const auto hint_of = [](const std::string& yaml) {
+        const auto loaded = corral::test::load(yaml);
+        const auto* found = corral::test::error_with(loaded, "unknown macro");
+        return found != nullptr ? found->hint : "no error";
+    };
+    CHECK(hint_of("macros: {base: x}\nmodels: {m: {cmd: '${bsae} ${PORT}'}}") ==
+          "did you mean ${base}?");
+    CHECK(hint_of("models: {m: {macros: {args: x}, cmd: '${arg} ${PORT}'}}") ==
+          "did you mean ${args}?");
+    CHECK(hint_of("models: {m: {cmd: 'x ${POTR}'}}") == "did you mean ${PORT}?");
+    CHECK(hint_of("macros: {a: '${b}', b: x}\nlogLevel: ${a}").find("macros above it") !=
+          std::string::npos);
 }
 
 TEST_CASE("names are refused in the peer's words") {
