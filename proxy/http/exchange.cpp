@@ -7,6 +7,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -185,6 +186,12 @@ bool Exchange::skip_rest() {
     return body_.done();
 }
 
+Duration Exchange::connect_patience(const UpstreamTimeouts& timeouts) const noexcept {
+    const Duration own = timeouts.connect;
+    const Duration most = config_->limits.connect_timeout;
+    return own > Duration::zero() ? std::min(own, most) : most;
+}
+
 asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::string target) {
     RelayOutcome out;
     const std::string_view name = model.use_model_name.empty() ? sent_name_ : model.use_model_name;
@@ -212,7 +219,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         const bool reused = upstream.has_value();
         if (!reused) {
             auto connected =
-                co_await connect_upstream(lease->endpoint(), config_->limits.connect_timeout);
+                co_await connect_upstream(lease->endpoint(), connect_patience(model.timeouts));
             if (!connected) {  // nothing was sent: the next attempt may start the model anew
                 out.error = connected.error();
                 co_await explain(out, generation);

@@ -81,6 +81,8 @@ private:
     asio::awaitable<Result<void>> change_body(const Filters& filters, std::string_view name);
     Result<void> edit_held(std::span<const JsonEdit> edits);
     RequestEdit edit_for(std::string_view target) const;
+    /// timeouts.connect, within limits.connect_timeout.
+    [[nodiscard]] Duration connect_patience(const UpstreamTimeouts& timeouts) const noexcept;
     asio::awaitable<RelayOutcome> converse(Wire& upstream, const RequestEdit& edit,
                                            Duration head_timeout);
     asio::awaitable<void> send_all(Wire& upstream, std::string_view head_text, bool chunked);

@@ -62,9 +62,7 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
         out.error = changed.error();
         co_return out;
     }
-    const Duration unlimited = config_->limits.connect_timeout;
-    const Duration patience =
-        peer.timeouts.connect > Duration::zero() ? Duration(peer.timeouts.connect) : unlimited;
+    const Duration patience = connect_patience(peer.timeouts);
     auto first = co_await (connect_upstream(*endpoint, patience) || client_.wait_gone());
     if (first.index() == 1) {
         out.error = client_left();
