@@ -92,7 +92,8 @@ constexpr std::array of_top_level{
     Key{"includeAliasesInList", boolean, "false", "`/v1/models` lists aliases, too"},
     Key{"sendLoadingState", boolean, "false",
         "a client that streams is told how the loading goes, as reasoning text; a model's own "
-        "setting wins"},
+        "setting wins",
+        Traits{.support = later}},
     Key{"hooks", mapping, "{}", "what happens by itself", Traits{.members = hook_keys}},
     Key{"upstream", mapping, "{}", "the paths below `/upstream/`",
         Traits{.members = upstream_keys}},

@@ -7,6 +7,7 @@ namespace corral::load {
 namespace {
 
 using enum Shape;
+using enum Support;
 
 constexpr std::array of_filters{
     Key{"stripParams", text, "",
@@ -44,7 +45,7 @@ std::span<const Key> peer_timeout_keys() noexcept {
 
 constexpr std::array of_compat{
     Key{"ignoreWebsockets", boolean, "false",
-        "WebSockets neither load the model nor keep it loaded"},
+        "WebSockets neither load the model nor keep it loaded", Traits{.support = later}},
 };
 std::span<const Key> compat_keys() noexcept {
     return of_compat;
@@ -104,7 +105,7 @@ constexpr std::array of_model{
     Key{"metadata", anything_by_name, "{}", "shown by `/v1/models`"},
     Key{"sendLoadingState", boolean, "",
         "a client that streams is told how the loading goes, as reasoning text",
-        Traits{.otherwise = "the global one"}},
+        Traits{.support = later, .otherwise = "the global one"}},
     Key{"timeouts", mapping, "{}", "of the connections to it", Traits{.members = timeout_keys}},
     Key{"compat", mapping, "{}", "for clients that need something special",
         Traits{.members = compat_keys}},

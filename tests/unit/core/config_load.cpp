@@ -180,7 +180,7 @@ TEST_CASE("files that are right say nothing") {
         "models:\n",
         "models: {}\ngroups:\nhooks:\nlimits:\nrouting:\napiKeys:\nmacros:\n",
         "x-blocks: &x {ttl: 5}\n.y: 1\n_z: 2\nmodels: {m: {<<: *x, cmd: 'a ${PORT}'}}",
-        "logRequests: true\nsendLoadingState: false\n"
+        "logRequests: true\n"
         "routing: {router: {use: group}, scheduler: {use: fifo}}",
         model_with("filters: {stripParams: ''}\n    metadata: {}\n    timeouts: {connect: 30}"),
         model_with("cmdStop: kill ${PID}\n    checkEndpoint: none\n    unlisted: yes"),
