@@ -5,6 +5,7 @@
 #include "core/config_dump.hpp"
 #include "core/config_files.hpp"
 #include "core/file.hpp"
+#include "core/quantity.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -125,10 +126,6 @@ int status_of(const Checked& checked, bool strict) {
     return bad ? 1 : 0;
 }
 
-std::string plural(std::size_t n, const std::string& word) {
-    return std::to_string(n) + " " + word + (n == 1 ? "" : "s");
-}
-
 /// Diagnostics to standard error; the line that sums them up to `summary_to`.
 void print(const Checked& checked, int status, std::FILE* summary_to) {
     const bool colour = wants_colour(STDERR_FILENO, process_environment());
@@ -141,12 +138,12 @@ void print(const Checked& checked, int status, std::FILE* summary_to) {
     if (!checked.readable) {
         summary += "unreadable";
     } else if (errors == 0) {
-        summary += (status == 0 ? "ok, " : "") + plural(checked.models(), "model");
+        summary += (status == 0 ? "ok, " : "") + counted(checked.models(), "model");
     } else {
-        summary += plural(errors, "error");
+        summary += counted(errors, "error");
     }
     if (warnings > 0) {
-        summary += ", " + plural(warnings, "warning");
+        summary += ", " + counted(warnings, "warning");
     }
     std::fprintf(summary_to, "%s\n", summary.c_str());
 }

@@ -4,6 +4,7 @@
 #include "app/terminal.hpp"
 #include "core/file.hpp"
 #include "core/log.hpp"
+#include "core/quantity.hpp"
 #include "discovery/discovery.hpp"
 
 #include <cstdio>
@@ -85,9 +86,9 @@ Result<std::shared_ptr<const Config>> scan_instead(std::vector<Diagnostic>& diag
             where);
     } else if (config) {
         spdlog::info(
-            "no config file: serving the {} models found by a scan. Keep it with "
+            "no config file: serving {} found by a scan. Keep it with "
             "`corral scan --output FILE`",
-            (*config)->models.size());
+            counted((*config)->models.size(), "model"));
     }
     return config;
 }

@@ -3,6 +3,7 @@
 #include "app/notify.hpp"
 #include "core/config_difference.hpp"
 #include "core/log.hpp"
+#include "core/quantity.hpp"
 
 #include <algorithm>
 #include <array>
@@ -83,13 +84,13 @@ void Reloader::tell(const api::ReloadReport& report, ReloadCause cause) const {
         source_.print_diagnostics();
     }
     spdlog::log(news ? spdlog::level::info : spdlog::level::debug,
-                "configuration reloaded ({}): {}; {} models", name_of(cause),
+                "configuration reloaded ({}): {}; {}", name_of(cause),
                 log::clean(describe(report.difference), line_bytes_max),
-                fleet_.config()->models.size());
+                counted(fleet_.config()->models.size(), "model"));
 }
 
 std::string Reloader::status() const {
-    std::string out = "serving " + std::to_string(fleet_.config()->models.size()) + " models";
+    std::string out = "serving " + counted(fleet_.config()->models.size(), "model");
     if (!failure_.empty()) {
         out += "; the last reload failed: " + log::clean(failure_, line_bytes_max);
     }

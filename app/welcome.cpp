@@ -1,6 +1,7 @@
 #include "app/welcome.hpp"
 
 #include "core/command_line.hpp"
+#include "core/quantity.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -40,7 +41,7 @@ std::string welcome(const Config& config, std::string_view address) {
                               {"messages", {{{"role", "user"}, {"content", "Hello!"}}}},
                               {"max_tokens", 32}};
     const std::string key = config.api_keys.empty() ? "" : " -H \"Authorization: Bearer $KEY\"";
-    return "Corral serves " + std::to_string(config.models.size()) + " models on " + base +
+    return "Corral serves " + counted(config.models.size(), "model") + " on " + base +
            ". Try it:\n\ncurl " + base + "/v1/chat/completions" + key +
            " -H 'Content-Type: application/json' -d " +
            quote_word(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n\n";

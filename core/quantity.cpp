@@ -122,4 +122,8 @@ std::string format_duration(milliseconds value) {
                                      : std::to_string(value.count()) + "ms";
 }
 
+std::string counted(std::size_t number, std::string_view noun) {
+    return std::to_string(number) + " " + std::string(noun) + (number == 1 ? "" : "s");
+}
+
 }  // namespace corral

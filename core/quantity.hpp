@@ -1,9 +1,10 @@
 #pragma once
-// Durations and sizes as people write them: "250ms", "1m30s", "64MiB". Pure; any thread.
+// Durations, sizes and counts as people write them: "250ms", "64MiB", "2 models". Pure; any thread.
 
 #include "core/error.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -27,5 +28,8 @@ inline constexpr std::chrono::hours duration_max{24 * 365 * 100};
 
 /// 90000 ms → "90s", 250 ms → "250ms": the shortest exact spelling.
 [[nodiscard]] std::string format_duration(std::chrono::milliseconds value);
+
+/// 1 → "1 model", 2 → "2 models".
+[[nodiscard]] std::string counted(std::size_t number, std::string_view noun);
 
 }  // namespace corral

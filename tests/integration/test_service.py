@@ -87,12 +87,12 @@ def test_systemd_is_told_of_a_reload_that_failed(yard, systemd):
     """`systemctl status` shows the mistake and its place until a reload succeeds."""
     yard.engine("a")
     corral = serve_notified(yard, systemd)
-    poll_until(lambda: systemd.heard("STATUS=serving 1 models"), what="the status")
+    poll_until(lambda: systemd.heard("STATUS=serving 1 model"), what="the status")
     file = yard.folder / "config.yaml"
     good = file.read_text()
     file.write_text("models:\n  a: [\n")
     corral.signal(signal.SIGHUP)
-    wanted = f"STATUS=serving 1 models; the last reload failed: {file}:"
+    wanted = f"STATUS=serving 1 model; the last reload failed: {file}:"
     (told,) = poll_until(lambda: systemd.heard(wanted), what="the failure in the status")
     assert "READY=1" in told.splitlines()
     file.write_text(good)
@@ -100,7 +100,7 @@ def test_systemd_is_told_of_a_reload_that_failed(yard, systemd):
 
     def forgotten():
         systemd.heard("READY=1")  # takes in what has come
-        return systemd.messages[-1].endswith("STATUS=serving 1 models")
+        return systemd.messages[-1].endswith("STATUS=serving 1 model")
 
     poll_until(forgotten, what="the failure to be forgotten")
 

@@ -71,3 +71,10 @@ TEST_CASE("a duration is spelled exactly") {
     CHECK(format_duration(250ms) == "250ms");
     CHECK(format_duration(0ms) == "0s");
 }
+
+TEST_CASE("counts agree with their nouns") {
+    // Guards: nobody reads "1 models".
+    CHECK(counted(0, "model") == "0 models");
+    CHECK(counted(1, "model") == "1 model");
+    CHECK(counted(2, "model") == "2 models");
+}
