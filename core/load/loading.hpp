@@ -46,6 +46,7 @@ struct Loading {
     std::chrono::seconds health_check_timeout{120};
     bool send_loading_state = false;
     std::size_t command_words_left = 1'000'000;  ///< of all commands: a word takes 32 bytes or more
+    bool command_words_spent = false;            ///< one was refused, so the others are not split
     std::uint32_t next_port = 0;                 ///< for the next ${PORT}; 0: startPort
     bool ports_used_up = false;
     std::unordered_map<std::string, std::string> aliases;  ///< alias → id of its model

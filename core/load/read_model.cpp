@@ -51,10 +51,13 @@ public:
 private:
     [[nodiscard]] std::string place(std::string_view path) const { return reader_.place(path); }
 
-    /// The words of a command; a mistake in it is a warning, because llama-swap finds it only when
-    /// it starts the model.
-    std::vector<std::string> split(const std::string& text, const Node& node,
-                                   std::string_view path) {
+    /// The words of a command, or nothing after a report. A mistake in it is a warning, because
+    /// llama-swap finds it only when it starts the model.
+    std::optional<std::vector<std::string>> split(const std::string& text, const Node& node,
+                                                  std::string_view path) {
+        if (loading_.command_words_spent) {
+            return std::nullopt;  // the file is refused already
+        }
         auto words = split_command_line(text);
         std::string mistake;
         if (!words) {
@@ -62,14 +65,15 @@ private:
         } else if (std::any_of(words->begin(), words->end(), holds_null_byte)) {
             mistake = "a word holds a NUL byte";
         } else if (words->size() > loading_.command_words_left) {
+            loading_.command_words_spent = true;
             loading_.report.error(node.mark, place(path) + ": too many words in all commands");
-            return {};
+            return std::nullopt;
         } else {
             loading_.command_words_left -= words->size();
             return std::move(*words);
         }
         loading_.report.warn(node.mark, place(path) + " cannot be used: " + mistake);
-        return {};
+        return std::nullopt;
     }
 
     void read_cmd() {
@@ -84,12 +88,12 @@ private:
             return;
         }
         model_.cmd = std::move(*text);
-        model_.argv = split(model_.cmd, *node, "cmd");
-        const auto words = split_command_line(model_.cmd);
+        auto words = split(model_.cmd, *node, "cmd");
         if (words && words->empty()) {
             loading_.report.warn(node->mark, place("cmd") + " is empty",
                                  "the model is listed, but it cannot be started");
         }
+        model_.argv = std::move(words).value_or(std::vector<std::string>());
     }
 
     void read_cmd_stop() {
@@ -98,7 +102,7 @@ private:
             return;
         }
         if (const auto text = reader_.command(*node, "cmdStop")) {
-            model_.cmd_stop = split(*text, *node, "cmdStop");
+            model_.cmd_stop = split(*text, *node, "cmdStop").value_or(std::vector<std::string>());
         }
     }
 
