@@ -3,8 +3,8 @@
 #include "core/config_dump.hpp"
 #include "core/file.hpp"
 #include "core/load/report.hpp"
-#include "core/load/yaml_scalar.hpp"
 #include "core/load/yaml_tree.hpp"
+#include "tests/unit/core/json_of.hpp"
 #include "tests/unit/core/load_support.hpp"
 
 #include <doctest/doctest.h>
@@ -16,8 +16,6 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <variant>
 #include <vector>
 
 using namespace corral;
@@ -28,32 +26,6 @@ namespace {
 /// Files of cases for what is known to be missing end so.
 bool is_pending(const std::filesystem::path& file) {
     return file.filename().string().ends_with("pending.yaml");
-}
-
-Json value_of(const load::Node& node) {
-    if (node.is_map()) {
-        Json out = Json::object();
-        for (const auto& [key, value] : node.entries) {
-            out[key->text] = value_of(*value);
-        }
-        return out;
-    }
-    if (node.is_sequence()) {
-        Json out = Json::array();
-        for (const auto* item : node.items) {
-            out.push_back(value_of(*item));
-        }
-        return out;
-    }
-    return std::visit(
-        [](const auto& value) -> Json {
-            if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
-                return nullptr;
-            } else {
-                return value;
-            }
-        },
-        load::resolve(node));
 }
 
 /// The cases of one file, as JSON.
@@ -69,7 +41,7 @@ Json read_cases(const std::filesystem::path& file) {
         FAIL(format_diagnostic(diagnostic, false));
     }
     REQUIRE(tree);
-    return value_of(*tree->root);
+    return test::json_of(*tree->root);
 }
 
 /// What a case can ask for besides the dump: secrets as they are, and what Corral derives.

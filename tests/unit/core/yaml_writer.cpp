@@ -2,46 +2,19 @@
 #include "core/yaml_writer.hpp"
 
 #include "core/load/report.hpp"
-#include "core/load/yaml_scalar.hpp"
 #include "core/load/yaml_tree.hpp"
+#include "tests/unit/core/json_of.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include <string>
 #include <string_view>
-#include <variant>
 
 using namespace corral;
 using Json = nlohmann::ordered_json;
 
 namespace {
-
-Json value_of(const load::Node& node) {
-    if (node.is_map()) {
-        Json out = Json::object();
-        for (const auto& [key, value] : node.entries) {
-            out[key->text] = value_of(*value);
-        }
-        return out;
-    }
-    if (node.is_sequence()) {
-        Json out = Json::array();
-        for (const auto* item : node.items) {
-            out.push_back(value_of(*item));
-        }
-        return out;
-    }
-    return std::visit(
-        [](const auto& value) -> Json {
-            if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
-                return nullptr;
-            } else {
-                return value;
-            }
-        },
-        load::resolve(node));
-}
 
 /// The document that Corral's own reader finds in the text; null with a message when it is none.
 Json read_back(const std::string& yaml) {
@@ -50,7 +23,7 @@ Json read_back(const std::string& yaml) {
     for (const auto& diagnostic : report.take()) {
         MESSAGE(format_diagnostic(diagnostic, false));
     }
-    return tree ? value_of(*tree->root) : Json();
+    return tree ? test::json_of(*tree->root) : Json();
 }
 
 const std::string_view hostile[] = {
