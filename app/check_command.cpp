@@ -74,7 +74,7 @@ void warn_if_writable(Checked& out, const std::string& path) {
 
 void check_texts(Checked& out, const std::vector<ConfigText>& texts) {
     out.readable = true;
-    auto loaded = load_config(texts, process_environment());
+    auto loaded = load_config_here(texts, process_environment());
     out.config = std::move(loaded.config);
     std::move(loaded.diagnostics.begin(), loaded.diagnostics.end(),
               std::back_inserter(out.diagnostics));

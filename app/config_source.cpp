@@ -18,7 +18,7 @@ namespace {
 Result<std::shared_ptr<const Config>> read(const std::vector<ConfigText>& files,
                                            const std::string& check,
                                            std::vector<Diagnostic>& diagnostics) {
-    auto loaded = load_config(files, process_environment());
+    auto loaded = load_config_here(files, process_environment());
     diagnostics = std::move(loaded.diagnostics);
     if (!loaded.config) {
         std::string names;

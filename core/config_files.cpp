@@ -3,7 +3,10 @@
 #include "core/file.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace corral {
@@ -41,6 +44,23 @@ Result<std::vector<std::string>> list(const std::string& directory) {
     }
     std::sort(names.begin(), names.end());
     return names;
+}
+
+/// Why no database can be kept at this path, in llama-swap's words; empty when one can.
+std::string store_mistake(const fs::path& path) {
+    std::error_code ec;
+    if (fs::is_directory(path, ec)) {
+        return path.string() + " is a directory, not a file";
+    }
+    if (fs::exists(path, ec)) {
+        return ::access(path.c_str(), W_OK) == 0 ? "" : path.string() + " is not writable";
+    }
+    const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    if (::access(parent.c_str(), W_OK) != 0) {
+        return "directory " + parent.string() +
+               " is not writable: " + std::generic_category().message(errno);
+    }
+    return fs::is_directory(parent, ec) ? "" : parent.string() + " is not a directory";
 }
 
 }  // namespace
@@ -92,6 +112,22 @@ Result<std::vector<ConfigText>> read_config_files(const std::vector<std::string>
         files.push_back({path, std::move(*text)});
     }
     return files;
+}
+
+ConfigLoad load_config_here(const std::vector<ConfigText>& texts,
+                            const EnvironmentLookup& environment) {
+    ConfigLoad out = load_config(texts, environment);
+    const std::string mistake =
+        out.config && !out.config->store_path.empty() ? store_mistake(out.config->store_path) : "";
+    if (!mistake.empty()) {
+        Diagnostic found;
+        found.file = texts.empty() ? "" : texts.front().name;
+        found.message = "store.path: " + mistake;
+        found.hint = "name a file in a directory that this user may write";
+        out.diagnostics.push_back(std::move(found));
+        out.config.reset();
+    }
+    return out;
 }
 
 }  // namespace corral

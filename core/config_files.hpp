@@ -26,4 +26,9 @@ struct ConfigPlaces {
 [[nodiscard]] Result<std::vector<ConfigText>> read_config_files(
     const std::vector<std::string>& paths);
 
+/// load_config(), and what only the disk can tell: a store.path that cannot be written is an error,
+/// as with llama-swap. Writes nothing.
+[[nodiscard]] ConfigLoad load_config_here(const std::vector<ConfigText>& texts,
+                                          const EnvironmentLookup& environment);
+
 }  // namespace corral

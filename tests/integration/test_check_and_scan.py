@@ -306,3 +306,18 @@ def test_hostile_file_names_survive_scan_and_serve(yard, model_bytes):
         assert os.path.basename(path)[:10] in done.stderr + file.read_text(), path
     assert len(left_out) <= 3, left_out
     assert not list(yard.folder.rglob("pwn"))
+
+
+@pytest.mark.parametrize(
+    "path,words",
+    [(".", "is a directory, not a file"), ("none/a.db", "directory none is not writable")],
+)
+def test_a_store_that_cannot_be_written_is_an_error(yard, path, words):
+    """Guards: llama-swap refuses such a file, so neither check nor serve takes it."""
+    (yard.folder / "c.yaml").write_text(f"store: {{path: {path}}}\n")
+    for command in (["check", "c.yaml"], ["serve", "--config", "c.yaml"]):
+        done = run_corral(yard.folder, *command)
+        assert done.returncode == 1 and words in done.stdout + done.stderr, done
+    (yard.folder / "c.yaml").write_text("store: {path: a.db}\n")
+    assert run_corral(yard.folder, "check", "c.yaml").returncode == 0
+    assert not (yard.folder / "a.db").exists()
