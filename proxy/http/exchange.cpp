@@ -214,7 +214,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         // An idle connection may break under the request, so it is for what can be sent again.
         std::optional<Wire> upstream;
         if (attempt == 1 && body_.done()) {
-            upstream = context_.pool.take(generation);
+            upstream = context_.pool.take(PoolKey(generation));
         }
         const bool reused = upstream.has_value();
         if (!reused) {
@@ -242,7 +242,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         if (out.error && !out.head_sent && out.error->blame == Blame::upstream) {
             co_await explain(out, generation);
         } else if (out.upstream_keep_alive && body_.done()) {
-            context_.pool.give(generation, std::move(*upstream));
+            context_.pool.give(PoolKey(generation), std::move(*upstream));
         }
         co_return out;
     }

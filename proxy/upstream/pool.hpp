@@ -1,7 +1,8 @@
 #pragma once
-// Few, briefly idle connections to the models' servers. llama-server spends a thread on each idle
-// connection and drops it after 5 s, so ours are few and idle for less than 2 s. Only connections
-// on which nothing unexpected was seen come back. Main loop only.
+// Idle connections to upstreams, kept for the next request. Of a model's own server there are few
+// and briefly: llama-server spends a thread on each idle connection and drops it after 5 s. Peers
+// are servers for many and get a full pool. Only connections on which nothing unexpected was seen
+// come back. Main loop only.
 
 #include "core/time.hpp"
 #include "proxy/http/wire.hpp"
@@ -10,38 +11,66 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <optional>
+#include <string>
+#include <utility>
 
 namespace corral {
+
+/// Whose connections they are. Equal keys mean the same server, so a connection fits both.
+class PoolKey {
+public:
+    /// One start of a model (Lease::generation()): another start is another process.
+    explicit PoolKey(std::uint64_t generation) : generation_(generation) {}
+    /// One address, scheme and host name included: what a reload moves elsewhere has another one.
+    explicit PoolKey(std::string address) : address_(std::move(address)) {}
+
+    friend bool operator==(const PoolKey&, const PoolKey&) = default;
+
+private:
+    std::uint64_t generation_ = 0;
+    std::string address_;
+};
+
+/// How many connections with the same key are kept idle, and how long.
+struct PoolRule {
+    std::size_t idle_max = 8;
+    Duration idle_for{1'500};  ///< Duration::max(): for ever
+    bool watched = false;      ///< drops one as soon as the server ends it: for long lives
+};
 
 class UpstreamPool {
 public:
     explicit UpstreamPool(boost::asio::any_io_executor executor) : timer_(executor) {}
 
-    /// An idle connection to this start of a model (Lease::generation()) on which nothing has
-    /// happened since, or nothing. It may still break: then nothing was answered yet.
-    [[nodiscard]] std::optional<http::Wire> take(std::uint64_t generation);
-    /// Keeps a connection whose last exchange ended cleanly. Requires: nothing unread in it.
-    void give(std::uint64_t generation, http::Wire wire);
+    /// An idle connection with this key on which nothing has happened since, or nothing. It may
+    /// still break: then nothing was answered yet.
+    [[nodiscard]] std::optional<http::Wire> take(const PoolKey& key);
+    /// Keeps a connection whose last exchange ended cleanly. Requires: nothing unread in it. When
+    /// there are too many with this key the oldest goes.
+    void give(const PoolKey& key, http::Wire wire, PoolRule rule = {});
     /// Closes them all.
     void clear();
-
-    static constexpr std::size_t idle_per_model_max = 8;
-    static constexpr Duration idle_max{1'500};
+    /// How many there are.
+    [[nodiscard]] std::size_t size() const noexcept { return idle_.size(); }
 
 private:
     struct Idle {
-        std::uint64_t generation;
-        TimePoint since;
+        PoolKey key;
+        TimePoint until;
+        std::uint64_t number;
+        bool watched;
         http::Wire wire;
     };
     void drop_old(TimePoint now);
-    void arm();
+    void arm(TimePoint until);
+    void watch(std::uint64_t number);
 
     boost::asio::steady_timer timer_;
-    std::deque<Idle> idle_;  ///< oldest first
-    bool armed_ = false;
+    std::list<Idle> idle_;                    ///< oldest first
+    TimePoint armed_for_ = TimePoint::max();  ///< none of them is older before this
+    std::uint64_t numbers_ = 0;
 };
 
 }  // namespace corral
