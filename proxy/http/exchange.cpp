@@ -2,6 +2,7 @@
 
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/error_body.hpp"
+#include "proxy/http/tunnel.hpp"
 #include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/error.hpp>
@@ -233,6 +234,10 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
             edit.host = lease->endpoint().host;
         }
         out = co_await converse(*upstream, edit, model.timeouts.response_header);
+        if (out.switched) {
+            co_await run_tunnel(*upstream, client_);
+            co_return out;
+        }
         // A reused connection may have been dropped by the server just before our request came.
         const bool untouched = out.error && out.error->is(Errc::upstream_closed) &&
                                out.status == 0 && upstream->in().empty();

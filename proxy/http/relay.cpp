@@ -5,9 +5,7 @@
 #include "proxy/http/header_edit.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -106,37 +104,6 @@ Framing client_framing(const Framing& upstream, const RequestHead& request) {
     return out;
 }
 
-asio::awaitable<bool> copy_until_end(Wire& from, Wire& to) {
-    from.set_deadline(TimePoint::max());
-    while (true) {
-        if (!from.in().empty()) {
-            const auto bytes = from.in().data();
-            const std::array<asio::const_buffer, 1> buffer{asio::buffer(bytes)};
-            const auto ec = co_await to.write(buffer);
-            from.in().consume(bytes.size());
-            if (ec) {
-                from.close();
-                co_return false;
-            }
-        }
-        if (const auto ec = co_await from.fill(); ec == asio::error::eof) {
-            error_code ignored;
-            to.socket().shutdown(asio::socket_base::shutdown_send, ignored);
-            co_return true;
-        } else if (ec) {
-            to.close();
-            co_return false;
-        }
-    }
-}
-
-/// After 101: bytes go both ways until both sides have ended or one has failed.
-asio::awaitable<void> tunnel(Wire& upstream, Wire& client) {
-    using namespace asio::experimental::awaitable_operators;
-    client.unwatch();
-    co_await (copy_until_end(upstream, client) && copy_until_end(client, upstream));
-}
-
 /// How one answer travels: its framing on the way in, and what the client gets.
 struct Passage {
     Framing comes;
@@ -218,14 +185,17 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
         out.error = head_text.error();
         co_return;
     }
+    if (edit.upgrade) {
+        client.unwatch();  // from its 101 on, a client that ends its side has not gone
+    }
     Passage passage;
     passage.comes = head->framing;
     passage.leaves_chunked = edit.framing.kind == BodyKind::chunked;
     passage.head_text = *head_text;
     passage.write_timeout = limits.write_timeout;
     co_await relay_message(upstream, client, passage, out);
-    if (!out.error && edit.upgrade) {
-        co_await tunnel(upstream, client);
+    if (edit.upgrade) {
+        out.switched = !out.error;
         co_return;
     }
     if (out.error && edit.framing.kind == BodyKind::until_close) {

@@ -20,14 +20,16 @@ struct RelayOutcome {
     bool head_sent = false;            ///< the client has seen a first byte: no other answer fits
     bool client_keep_alive = false;    ///< the client's connection can serve another request
     bool upstream_keep_alive = false;  ///< the upstream's connection is clean for another request
+    bool switched = false;             ///< the client has its 101: what follows is a tunnel
     std::uint64_t bytes = 0;           ///< payload relayed
     std::optional<Error> error;        ///< blame says which side failed
 };
 
-/// Reads the answer to `request` from `upstream` and writes it to `client`; a 101 becomes a tunnel
-/// until either side ends. `keep_alive` says whether the client's connection may go on afterwards.
-/// `out.status` is set as soon as the answer's head is there; a deadline of `upstream` for reading
-/// holds until then. All of them are borrowed from the exchange's frame, which outlives the call.
+/// Reads the answer to `request` from `upstream` and writes it to `client`; of a 101 the head, what
+/// follows is the caller's (tunnel.hpp). `keep_alive` says whether the client's connection may go
+/// on afterwards. `out.status` is set as soon as the answer's head is there; a deadline of
+/// `upstream` for reading holds until then. All of them are borrowed from the exchange's frame,
+/// which outlives the call.
 [[nodiscard]] asio::awaitable<void> relay_answer(Wire& upstream, Wire& client,
                                                  const RequestHead& request, const Limits& limits,
                                                  bool keep_alive, RelayOutcome& out);
