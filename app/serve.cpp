@@ -41,6 +41,8 @@ constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view default_address = "127.0.0.1:8091";
 /// After the drain: sessions that are cut, and the last descendants, get this long to vanish.
 constexpr Duration last_act{5'000};
+/// How long a line of the log may wait for the next one, so that both leave in one write.
+constexpr Duration log_patience{20};
 
 /// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
 class App {
@@ -59,7 +61,11 @@ public:
             guard_.assign(guard_fd);
         }
         server_.on_reload([this] { return reload(ReloadCause::request); });
+        log::defer([this] { flush_log_soon(); });
     }
+    ~App() { log::defer(nullptr); }
+    App(const App&) = delete;
+    App& operator=(const App&) = delete;
 
     /// Reloads by itself when the config's files change.
     void watch_config() {
@@ -106,6 +112,11 @@ private:
             std::fflush(stdout);
         }
         notify::ready(reloader_.status());
+    }
+
+    void flush_log_soon() {
+        log_timer_.expires_after(log_patience);
+        log_timer_.async_wait([](boost::system::error_code) { log::flush(); });
     }
 
     asio::awaitable<void> watch_signals() {
@@ -209,6 +220,7 @@ private:
     }
 
     asio::io_context loop_{1};
+    asio::steady_timer log_timer_{loop_};
     ConfigSource source_;
     std::unique_ptr<Launcher> launcher_;
     std::unique_ptr<Prober> prober_;

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
+#include <cerrno>
 #include <memory>
+#include <unistd.h>
+#include <utility>
 
 namespace corral::log {
 namespace {
@@ -24,33 +26,93 @@ spdlog::level::level_enum level_of(LogLevel level) {
     return spdlog::level::info;
 }
 
-/// journald reads a priority from `<N>` at the start of a line (sd-daemon(3)).
-class JournalSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
-    void sink_it_(const spdlog::details::log_msg& msg) override {
-        const char* priority = msg.level >= spdlog::level::err    ? "<3>"
-                               : msg.level >= spdlog::level::warn ? "<4>"
-                               : msg.level >= spdlog::level::info ? "<6>"
-                                                                  : "<7>";
-        fmt::print(stderr, "{}{}\n", priority,
-                   fmt::string_view(msg.payload.data(), msg.payload.size()));
+constexpr std::string_view program_name = "corral";
+constexpr std::string_view access_name = "access";
+
+/// Standard error, a write for each line or, when they may wait, one for many.
+class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+public:
+    explicit StderrSink(bool journal) : journal_(journal) {}
+
+    void defer(std::function<void()> soon) {
+        soon_ = std::move(soon);
+        flush_();
     }
-    void flush_() override { std::fflush(stderr); }
+
+private:
+    /// More is not held, whoever sees to the flush.
+    static constexpr std::size_t waiting_max = 32 * 1024;
+
+    void sink_it_(const spdlog::details::log_msg& msg) override {
+        const bool first = text_.size() == 0;
+        if (journal_) {
+            put_journal_line(msg);
+        } else {
+            formatter_->format(msg, text_);
+        }
+        if (!soon_ || msg.logger_name != access_name || text_.size() >= waiting_max) {
+            flush_();
+        } else if (first) {
+            soon_();
+        }
+    }
+    /// journald reads a priority from `<N>` at the start of a line (sd-daemon(3)).
+    void put_journal_line(const spdlog::details::log_msg& msg) {
+        const std::string_view priority = msg.level >= spdlog::level::err    ? "<3>"
+                                          : msg.level >= spdlog::level::warn ? "<4>"
+                                          : msg.level >= spdlog::level::info ? "<6>"
+                                                                             : "<7>";
+        text_.append(priority);
+        text_.append(msg.payload);
+        text_.push_back('\n');
+    }
+    void flush_() override {
+        for (std::size_t done = 0; done < text_.size();) {
+            const auto n = ::write(STDERR_FILENO, text_.data() + done, text_.size() - done);
+            if (n < 0 && errno != EINTR) {
+                break;  // nobody is left to be told
+            }
+            done += n > 0 ? static_cast<std::size_t>(n) : 0;
+        }
+        text_.clear();
+    }
+
+    bool journal_;
+    std::function<void()> soon_;
+    spdlog::memory_buf_t text_;
 };
 
 }  // namespace
 
 void setup(LogLevel level, bool journal) {
-    std::shared_ptr<spdlog::logger> logger;
-    if (journal) {
-        logger = std::make_shared<spdlog::logger>("corral", std::make_shared<JournalSink>());
-    } else {
-        logger = std::make_shared<spdlog::logger>(
-            "corral", std::make_shared<spdlog::sinks::stderr_sink_st>());
+    const auto sink = std::make_shared<StderrSink>(journal);
+    for (const auto name : {access_name, program_name}) {
+        auto logger = std::make_shared<spdlog::logger>(std::string(name), sink);
         logger->set_pattern("%Y-%m-%d %H:%M:%S.%e [%l] %v");
+        spdlog::set_default_logger(logger);  // registers it; the last one is the program's
     }
-    logger->flush_on(spdlog::level::debug);
-    spdlog::set_default_logger(logger);
     set_level(level);
+}
+
+spdlog::logger& access() {
+    static spdlog::logger& found = [&]() -> spdlog::logger& {
+        const auto ours = spdlog::get(std::string(access_name));
+        return ours ? *ours : *spdlog::default_logger_raw();  // no setup(): in unit tests
+    }();
+    return found;
+}
+
+void defer(std::function<void()> soon) {
+    for (const auto& sink : spdlog::default_logger()->sinks()) {
+        if (auto* ours = dynamic_cast<StderrSink*>(sink.get())) {
+            ours->defer(std::move(soon));
+            return;
+        }
+    }
+}
+
+void flush() {
+    spdlog::default_logger()->flush();
 }
 
 void set_level(LogLevel level) {
