@@ -11,7 +11,7 @@ BodyReader::BodyReader(Wire& wire, const Framing& framing, Blame blame)
             (framing.kind == BodyKind::content_length && framing.length == 0);
 }
 
-Result<void> BodyReader::take(std::vector<std::string_view>& pieces) {
+Result<void> BodyReader::take(std::vector<Piece>& pieces) {
     if (done_ || wire_.in().empty()) {
         return {};
     }
@@ -25,12 +25,14 @@ Result<void> BodyReader::take(std::vector<std::string_view>& pieces) {
     wire_.in().consume(piece.size());
     bytes_ += piece.size();
     done_ = framing_.kind == BodyKind::content_length && bytes_ == framing_.length;
-    pieces.push_back(piece);
+    pieces.push_back(Piece{piece, {}});
     return {};
 }
 
-Result<void> BodyReader::take_chunks(std::vector<std::string_view>& pieces) {
-    for (std::size_t taken = 0; taken < pieces_max && !wire_.in().empty();) {
+Result<void> BodyReader::take_chunks(std::vector<Piece>& pieces) {
+    std::size_t taken = 0;
+    std::size_t unframed = 0;
+    while (taken < pieces_max && unframed < unframed_max && !wire_.in().empty()) {
         const auto step = chunks_.feed(wire_.in().data());
         wire_.in().consume(step.consumed);
         if (step.state == ChunkDecoder::State::error) {
@@ -38,9 +40,10 @@ Result<void> BodyReader::take_chunks(std::vector<std::string_view>& pieces) {
                          blame_, "broken chunked body: " + std::string(chunks_.reason()));
         }
         if (!step.payload.empty()) {
-            pieces.push_back(step.payload);
+            pieces.push_back(Piece{step.payload, step.chunk});
             bytes_ += step.payload.size();
             ++taken;
+            unframed += step.chunk.empty() ? 1 : 0;
         }
         if (step.state == ChunkDecoder::State::done) {
             done_ = true;

@@ -15,15 +15,21 @@
 
 namespace corral::http {
 
+/// Some payload, and its chunk with framing where the whole of it came: to be passed on as it is.
+struct Piece {
+    std::string_view payload;  ///< never empty
+    std::string_view chunk;    ///< empty: the payload needs framing of our own, if any
+};
+
 class BodyReader {
 public:
     /// Borrows the wire. `blame` is who is at fault when the framing is broken.
     BodyReader(Wire& wire, const Framing& framing, Blame blame);
 
-    /// Decodes what was already read: appends pieces of payload, none of them empty, at most
-    /// `pieces_max` a call. They are views into wire.in() and hold until the wire is filled again.
-    /// Errors: bad_request (client) or upstream_malformed.
-    [[nodiscard]] Result<void> take(std::vector<std::string_view>& pieces);
+    /// Decodes what was already read: appends pieces of payload, at most `pieces_max` a call and
+    /// `unframed_max` of them without their chunk. They are views into wire.in() and hold until the
+    /// wire is filled again. Errors: bad_request (client) or upstream_malformed.
+    [[nodiscard]] Result<void> take(std::vector<Piece>& pieces);
     /// The peer has ended its side: fine for a body that lasts until then, else an error
     /// (bad_request or upstream_closed).
     [[nodiscard]] Result<void> end_of_input();
@@ -34,10 +40,11 @@ public:
     /// Payload bytes taken so far.
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
-    static constexpr std::size_t pieces_max = 16;
+    static constexpr std::size_t pieces_max = 1024;
+    static constexpr std::size_t unframed_max = 16;
 
 private:
-    Result<void> take_chunks(std::vector<std::string_view>& pieces);
+    Result<void> take_chunks(std::vector<Piece>& pieces);
 
     Wire& wire_;
     Framing framing_;

@@ -11,6 +11,8 @@ namespace {
 /// What a chunk's framing may cost without being counted against the sender: the size, CRLF twice,
 /// and a little for a short extension.
 constexpr std::size_t fair_overhead = 32;
+/// A longer size is for a larger chunk than is ever seen whole, or padded with zeros.
+constexpr unsigned plain_digits_max = 8;
 
 bool is_space(unsigned char c) noexcept {
     return c == ' ' || c == '\t';
@@ -26,6 +28,7 @@ bool ChunkDecoder::fail(std::string_view reason) noexcept {
 
 ChunkDecoder::Step ChunkDecoder::feed(std::string_view bytes) {
     std::size_t used = 0;
+    const bool from_its_start = at_ == At::size_first;
     while (used < bytes.size() && at_ != At::done && at_ != At::error) {
         if (at_ == At::data) {
             const auto piece = static_cast<std::size_t>(
@@ -35,7 +38,12 @@ ChunkDecoder::Step ChunkDecoder::feed(std::string_view bytes) {
             left_ -= piece;
             payload_bytes_ += piece;
             at_ = left_ == 0 ? At::data_cr : At::data;
-            return {State::payload, used, payload};
+            if (!from_its_start || !plain_ || left_ != 0 || bytes.substr(used, 2) != chunk_suffix) {
+                return {State::payload, used, payload, {}};
+            }
+            used += chunk_suffix.size();
+            at_ = At::size_first;
+            return {State::payload, used, payload, bytes.substr(0, used)};
         }
         if (!framing_byte(static_cast<unsigned char>(bytes[used]))) {
             break;
@@ -43,9 +51,9 @@ ChunkDecoder::Step ChunkDecoder::feed(std::string_view bytes) {
         ++used;
     }
     if (at_ == At::error) {
-        return {State::error, used, {}};
+        return {State::error, used, {}, {}};
     }
-    return {at_ == At::done ? State::done : State::need_more, used, {}};
+    return {at_ == At::done ? State::done : State::need_more, used, {}, {}};
 }
 
 bool ChunkDecoder::framing_byte(unsigned char c) {
@@ -77,6 +85,7 @@ bool ChunkDecoder::size_byte(unsigned char c) {
         if (const int digit = chars::hex_value(c); digit >= 0) {
             left_ = at_ == At::size_first ? 0 : left_;
             digits_ = at_ == At::size_first ? 1 : digits_ + 1;
+            plain_ = digits_ <= plain_digits_max;
             at_ = At::size;
             left_ = left_ << 4U | static_cast<std::uint64_t>(digit);
             return digits_ <= 16 || fail("a chunk size has more than 16 digits");
@@ -90,6 +99,7 @@ bool ChunkDecoder::size_byte(unsigned char c) {
         return true;
     }
     if (c == ';') {
+        plain_ = false;
         at_ = At::ext_start;
         return true;
     }

@@ -68,30 +68,49 @@ Exchange::~Exchange() {
     release_held();
 }
 
-asio::awaitable<Result<std::string>> Exchange::find_model() {
+std::optional<Result<std::string>> Exchange::find_model_now() {
     const auto coding = head_.fields.find("content-encoding");
     if (coding && !equals_no_case(*coding, "identity")) {
-        co_return refuse(HttpStatus::unsupported_media_type,
-                         "a request body with Content-Encoding is not supported: send it plain");
+        return Result<std::string>(
+            refuse(HttpStatus::unsupported_media_type,
+                   "a request body with Content-Encoding is not supported: send it plain"));
     }
     scanning_ = true;
     while (!scanner_.has_model() && !body_.done()) {
-        if (auto read = co_await next_pieces(); !read) {
-            co_return read.error();
+        if (body_.starved()) {
+            return std::nullopt;
         }
-        if (auto scanned = scan_pieces(); !scanned) {
-            co_return scanned.error();
+        pieces_.clear();
+        auto taken = body_.take(pieces_);
+        if (taken) {
+            taken = scan_pieces();
         }
-        if (auto held = hold_pieces(Hold::until_named); !held) {
-            co_return held.error();
+        if (taken) {
+            taken = hold_pieces(Hold::until_named);
+        }
+        if (!taken) {
+            return Result<std::string>(taken.error());
         }
     }
     if (scanner_.has_model() && !scanner_.model().empty()) {
-        co_return std::string(scanner_.model());
+        return Result<std::string>(std::string(scanner_.model()));
     }
-    co_return Error(Errc::model_missing, Blame::client,
-                    "no model id could be identified: send \"model\" in a JSON body with "
-                    "Content-Type: application/json");
+    return Result<std::string>(
+        Error(Errc::model_missing, Blame::client,
+              "no model id could be identified: send \"model\" in a JSON body with "
+              "Content-Type: application/json"));
+}
+
+asio::awaitable<Result<std::string>> Exchange::find_model() {
+    auto found = find_model_now();
+    while (!found) {
+        const auto more = co_await read_more();
+        if (!more) {
+            co_return more.error();
+        }
+        found = find_model_now();
+    }
+    co_return std::move(*found);
 }
 
 asio::awaitable<Result<std::string>> Exchange::read_body(std::size_t bytes_max) {
@@ -100,13 +119,13 @@ asio::awaitable<Result<std::string>> Exchange::read_body(std::size_t bytes_max) 
         if (auto read = co_await next_pieces(); !read) {
             co_return read.error();
         }
-        for (const auto piece : pieces_) {
-            if (out.size() + piece.size() > bytes_max) {
+        for (const auto& piece : pieces_) {
+            if (out.size() + piece.payload.size() > bytes_max) {
                 co_return Error(Errc::body_too_large, Blame::client,
                                 "this body has more than the " + std::to_string(bytes_max) +
                                     " bytes that are taken here");
             }
-            out.append(piece);
+            out.append(piece.payload);
         }
     }
     co_return out;
@@ -121,29 +140,38 @@ asio::awaitable<Result<void>> Exchange::next_pieces() {
         if (!pieces_.empty() || body_.done()) {
             co_return Result<void>();
         }
-        if (head_.expect_continue && !continued_) {
-            continued_ = true;
-            const std::array<asio::const_buffer, 1> go_on{asio::buffer(continue_answer)};
-            const auto unwritten = co_await client_.write(go_on);
-            if (unwritten) {
-                co_return client_left();
-            }
-        }
-        client_.set_deadline(Clock::now() + config_->limits.body_idle_timeout);
-        const auto ec = co_await client_.fill();
-        client_.set_deadline(TimePoint::max());
-        if (ec) {
-            co_return body_read_error(ec);
+        const auto more = co_await read_more();
+        if (!more) {
+            co_return more.error();
         }
     }
+}
+
+/// More bytes of the body, within its deadline; a client that waits for it is told to go on.
+asio::awaitable<Result<void>> Exchange::read_more() {
+    if (head_.expect_continue && !continued_) {
+        continued_ = true;
+        const std::array<asio::const_buffer, 1> go_on{asio::buffer(continue_answer)};
+        const auto unwritten = co_await client_.write(go_on);
+        if (unwritten) {
+            co_return client_left();
+        }
+    }
+    client_.set_deadline(Clock::now() + config_->limits.body_idle_timeout);
+    const auto ec = co_await client_.fill();
+    client_.set_deadline(TimePoint::max());
+    if (ec) {
+        co_return body_read_error(ec);
+    }
+    co_return Result<void>();
 }
 
 Result<void> Exchange::scan_pieces() {
     if (!scanning_) {
         return {};
     }
-    for (const auto piece : pieces_) {
-        if (scanner_.feed(piece) == Verdict::malformed) {
+    for (const auto& piece : pieces_) {
+        if (scanner_.feed(piece.payload) == Verdict::malformed) {
             return scanner_.error();
         }
     }
@@ -155,7 +183,7 @@ Result<void> Exchange::scan_pieces() {
 
 Result<void> Exchange::hold_pieces(Hold why) {
     const auto& limits = config_->limits;
-    for (const auto piece : pieces_) {
+    for (const auto& [piece, chunk] : pieces_) {
         if (held_.size() + piece.size() > limits.body_buffered) {
             return too_large(limits.body_buffered, why == Hold::for_filters);
         }
@@ -206,32 +234,39 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         }
     }
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
-        auto lease = co_await admit(model);
-        if (!lease) {
-            out.error = lease.error();
+        auto admitted = context_.fleet.try_acquire(model.id);
+        if (!admitted) {
+            admitted = co_await admit(model);
+        }
+        if (!*admitted) {
+            out.error = admitted->error();
             co_return out;
         }
-        const auto generation = lease->generation();
+        const Lease& lease = **admitted;
+        const auto generation = lease.generation();
+        const PoolKey key(generation);
         // An idle connection may break under the request, so it is for what can be sent again.
         std::optional<Wire> upstream;
+        std::optional<UpstreamPool::Waiting> waiting;
         if (attempt == 1 && body_.done()) {
-            upstream = context_.pool.take(PoolKey(generation));
+            upstream = context_.pool.take(key);
         }
         const bool reused = upstream.has_value();
         if (!reused) {
             auto connected =
-                co_await connect_upstream(lease->endpoint(), connect_patience(model.timeouts));
+                co_await connect_upstream(lease.endpoint(), connect_patience(model.timeouts));
             if (!connected) {  // nothing was sent: the next attempt may start the model anew
                 out.error = connected.error();
                 co_await explain(out, generation);
                 continue;
             }
             upstream.emplace(std::move(*connected));
+            waiting.emplace(context_.pool, key, *upstream);
         }
-        const std::string path = lease->endpoint().base_path + target;
+        const std::string path = lease.endpoint().base_path + target;
         RequestEdit edit = edit_for(path);
         if (head_.host.empty()) {
-            edit.host = lease->endpoint().host;
+            edit.host = lease.endpoint().host;
         }
         out = co_await converse(*upstream, edit, model.timeouts.response_header);
         if (out.switched) {
@@ -247,7 +282,8 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         if (out.error && !out.head_sent && out.error->blame == Blame::upstream) {
             co_await explain(out, generation);
         } else if (out.upstream_keep_alive && body_.done()) {
-            context_.pool.give(PoolKey(generation), std::move(*upstream));
+            waiting.reset();
+            context_.pool.give(key, std::move(*upstream), model_pool_rule);
         }
         co_return out;
     }
@@ -286,23 +322,32 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
 asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEdit& edit,
                                                  Duration head_timeout) {
     RelayOutcome out;
-    const auto head_text = serialize_request_head(head_, edit);
+    auto head_text = serialize_request_head(head_, edit);
     if (!head_text) {
         out.error = head_text.error();
         co_return out;
     }
-    client_.watch([this, &upstream] {
-        client_gone_ = true;
-        upstream.close();
-    });
-    const bool chunked = edit.framing.kind == BodyKind::chunked;
-    if (body_.done()) {
-        co_await send_all(upstream, *head_text, chunked);
+    client_.watch(
+        [this, &upstream] {
+            client_gone_ = true;
+            upstream.close();
+        },
+        body_.done() ? Wire::Watch::read_ahead : Wire::Watch::look);
+    Outgoing outgoing(edit.framing.kind == BodyKind::chunked, std::move(*head_text));
+    auto left = outgoing.gather(held_, body_.done());
+    auto written = upstream.write_now(left);
+    if (!written) {
+        written = co_await upstream.write(left);
+    }
+    // A failing upstream is left to the relay, which may find an answer there.
+    if (body_.done() || *written) {
         bound_wait_for_head(upstream, out, head_timeout);
         co_await relay_into(out, upstream);
     } else {
+        release_held();  // from here on it cannot be sent twice
+        keeps_body_ = false;
         // Both directions at once: an upstream may answer before it has read all.
-        co_await (send_then_bound(upstream, *head_text, chunked, out, head_timeout) &&
+        co_await (send_rest_then_bound(upstream, outgoing, out, head_timeout) &&
                   relay_into(out, upstream));
     }
     client_.unwatch();
@@ -314,36 +359,8 @@ asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEd
     co_return out;
 }
 
-/// Head and held bytes, then the rest of the body, each piece only after it was scanned. A failing
-/// upstream is left to the relay, which may find an answer there.
-asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_text, bool chunked) {
-    std::vector<asio::const_buffer> buffers;
-    const auto add = [&buffers](std::string_view bytes) {
-        buffers.emplace_back(bytes.data(), bytes.size());
-    };
-    add(head_text);
-    const ChunkPrefix held_prefix(held_.size());
-    if (!held_.empty()) {
-        if (chunked) {
-            add(held_prefix.view());
-        }
-        add(held_);
-        if (chunked) {
-            add(chunk_suffix);
-        }
-    }
-    if (chunked && body_.done()) {
-        add(last_chunk);
-    }
-    auto unwritten = co_await upstream.write(buffers);
-    if (unwritten) {
-        co_return;
-    }
-    if (!body_.done()) {
-        release_held();  // from here on it cannot be sent twice
-        keeps_body_ = false;
-    }
-    std::vector<ChunkPrefix> prefixes;
+/// The rest of the body, each piece only after it was scanned.
+asio::awaitable<void> Exchange::send_rest(Wire& upstream, Outgoing& outgoing) {
     while (!body_.done()) {
         auto read = co_await next_pieces();
         if (read) {
@@ -357,32 +374,21 @@ asio::awaitable<void> Exchange::send_all(Wire& upstream, std::string_view head_t
             upstream.close();
             co_return;
         }
-        buffers.clear();
-        prefixes.clear();
-        prefixes.reserve(pieces_.size());
-        for (const auto piece : pieces_) {
-            if (chunked) {
-                add(prefixes.emplace_back(piece.size()).view());
-            }
-            add(piece);
-            if (chunked) {
-                add(chunk_suffix);
-            }
+        auto left = outgoing.gather(pieces_, body_.done());
+        auto written = upstream.write_now(left);
+        if (!written) {
+            written = co_await upstream.write(left);
         }
-        if (chunked && body_.done()) {
-            add(last_chunk);
-        }
-        unwritten = co_await upstream.write(buffers);
-        if (unwritten) {
+        if (*written) {
             co_return;
         }
     }
 }
 
-asio::awaitable<void> Exchange::send_then_bound(Wire& upstream, std::string_view head_text,
-                                                bool chunked, const RelayOutcome& out,
-                                                Duration head_timeout) {
-    co_await send_all(upstream, head_text, chunked);
+asio::awaitable<void> Exchange::send_rest_then_bound(Wire& upstream, Outgoing& outgoing,
+                                                     const RelayOutcome& out,
+                                                     Duration head_timeout) {
+    co_await send_rest(upstream, outgoing);
     bound_wait_for_head(upstream, out, head_timeout);
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/header_edit.hpp"
 #include "proxy/http/json_edit.hpp"
+#include "proxy/http/outgoing.hpp"
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
 #include "proxy/http/wire.hpp"
@@ -42,6 +43,8 @@ public:
     /// Reads the body until it names a model or is at its end. Errors: model_missing,
     /// malformed_json, bad_request, body_too_large, overloaded, timed_out, cancelled.
     [[nodiscard]] asio::awaitable<Result<std::string>> find_model();
+    /// The same from what has come already; nullopt when that does not decide it.
+    [[nodiscard]] std::optional<Result<std::string>> find_model_now();
     /// The whole body of a request to Corral itself. Errors: body_too_large, bad_request,
     /// timed_out, cancelled.
     [[nodiscard]] asio::awaitable<Result<std::string>> read_body(std::size_t bytes_max);
@@ -69,6 +72,7 @@ public:
 
 private:
     asio::awaitable<Result<void>> next_pieces();
+    asio::awaitable<Result<void>> read_more();
     Result<void> scan_pieces();
     /// Why pieces are held: until the model is named, or all of them for the filters.
     enum class Hold : std::uint8_t { until_named, for_filters };
@@ -85,9 +89,9 @@ private:
     [[nodiscard]] Duration connect_patience(const UpstreamTimeouts& timeouts) const noexcept;
     asio::awaitable<RelayOutcome> converse(Wire& upstream, const RequestEdit& edit,
                                            Duration head_timeout);
-    asio::awaitable<void> send_all(Wire& upstream, std::string_view head_text, bool chunked);
-    asio::awaitable<void> send_then_bound(Wire& upstream, std::string_view head_text, bool chunked,
-                                          const RelayOutcome& out, Duration head_timeout);
+    asio::awaitable<void> send_rest(Wire& upstream, Outgoing& outgoing);
+    asio::awaitable<void> send_rest_then_bound(Wire& upstream, Outgoing& outgoing,
+                                               const RelayOutcome& out, Duration head_timeout);
     asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
     asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
 
@@ -99,7 +103,7 @@ private:
     BodyReader body_;
     BodyModel scanner_;
     bool scanning_ = false;  ///< the body decides about the model, so all of it is checked
-    std::vector<std::string_view> pieces_;
+    std::vector<Piece> pieces_;
     std::string held_;                   ///< body bytes that were read and not sent yet
     std::size_t held_counted_ = 0;       ///< of them, counted in SessionContext::bytes_held
     Framing leaves_;                     ///< of the body when it leaves, changed by edits

@@ -1,6 +1,7 @@
 #pragma once
 // What was read from a connection and not yet used: one contiguous block that starts small, grows
-// while reads fill it, and is given back when it is empty. Any thread; no I/O.
+// while reads fill it, shrinks when they no longer do, and is given back when it is empty. Any
+// thread; no I/O.
 
 #include <cstddef>
 #include <memory>
@@ -24,7 +25,8 @@ public:
 
     /// Drops the first `n` unread bytes; data() of before stays readable until prepare().
     void consume(std::size_t n) noexcept;
-    /// Room for the next read; empty when full(). Moves the unread bytes to the front and grows.
+    /// Room for the next read; empty when full(). Moves the unread bytes to the front and fits the
+    /// block to what the last read brought.
     [[nodiscard]] std::span<char> prepare();
     /// Says that `n` bytes of the room were filled.
     void commit(std::size_t n) noexcept;
@@ -38,7 +40,8 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::size_t max_;
-    bool filled_ = false;  ///< the last read filled all the room: the next may be larger
+    std::size_t room_ = 0;  ///< what prepare() gave
+    std::size_t last_ = 1;  ///< what of it was filled: all, and the next may be larger
 };
 
 }  // namespace corral::http

@@ -25,75 +25,54 @@ Error upstream_ended(const error_code& ec, std::string_view when) {
                 (ec == asio::error::eof ? "" : " (" + ec.message() + ")")};
 }
 
-/// The final head: checked, interim ones passed over.
-asio::awaitable<Result<ResponseHead>> read_head(Wire& upstream, const RequestHead& request,
-                                                const Limits& limits) {
-    ResponseContext context;
-    context.request_method = request.method;
-    context.upgrade_requested = !request.upgrade.empty();
-    HeadScanner scanner(limits, HeadOf::response);
-    int interim = 0;
-    while (true) {
-        auto scan = scanner.scan(upstream.in().data());
-        if (scan.state == HeadScan::State::refused) {
-            co_return std::move(*scan.error);
-        }
-        if (scan.state == HeadScan::State::complete) {
-            const auto text = upstream.in().data().substr(0, scan.bytes);
-            auto head = parse_response_head(text, context, limits);
-            upstream.in().consume(scan.bytes);
-            if (!head || !head->is_interim()) {
-                co_return head;
-            }
-            if (++interim > interim_answers_max) {
-                co_return Error(Errc::upstream_malformed, Blame::upstream,
-                                "the model's server sends one interim answer after the other");
-            }
-            scanner.restart();
-            continue;
-        }
-        if (const auto ec = co_await upstream.fill(); ec == asio::error::no_buffer_space) {
-            co_return Error(Errc::upstream_malformed, Blame::upstream,
-                            "the head of the answer is too large");
-        } else if (ec) {
-            co_return upstream_ended(ec, "before it answered");
-        }
-    }
-}
-
-/// What one write to the client is made of: head, pieces with their framing, last chunk.
-class Gather {
+/// The final head as its bytes come in: checked, interim ones passed over.
+class AnswerHead {
 public:
-    explicit Gather(bool chunked) : chunked_(chunked) {}
+    AnswerHead(Wire& upstream, const RequestHead& request, const Limits& limits)
+        : upstream_(upstream), limits_(limits), scanner_(limits, HeadOf::response) {
+        context_.request_method = request.method;
+        context_.upgrade_requested = !request.upgrade.empty();
+    }
 
-    void clear() {
-        buffers_.clear();
-        prefixes_.clear();
-        prefixes_.reserve(BodyReader::pieces_max);  // views into them must stay
-    }
-    void add(std::string_view bytes) { buffers_.emplace_back(bytes.data(), bytes.size()); }
-    void add_piece(std::string_view piece) {
-        if (chunked_) {
-            prefixes_.emplace_back(piece.size());
-            add(prefixes_.back().view());
+    /// Looks at what was read; nullopt: more has to come.
+    [[nodiscard]] std::optional<Result<ResponseHead>> look() {
+        while (true) {
+            auto scan = scanner_.scan(upstream_.in().data());
+            if (scan.state == HeadScan::State::refused) {
+                return Result<ResponseHead>(std::move(*scan.error));
+            }
+            if (scan.state != HeadScan::State::complete) {
+                return std::nullopt;
+            }
+            const auto text = upstream_.in().data().substr(0, scan.bytes);
+            auto head = parse_response_head(text, context_, limits_);
+            upstream_.in().consume(scan.bytes);
+            if (!head || !head->is_interim()) {
+                return head;
+            }
+            if (++interim_ > interim_answers_max) {
+                return Result<ResponseHead>(
+                    Error(Errc::upstream_malformed, Blame::upstream,
+                          "the model's server sends one interim answer after the other"));
+            }
+            scanner_.restart();
         }
-        add(piece);
-        if (chunked_) {
-            add(chunk_suffix);
-        }
     }
-    void add_end() {
-        if (chunked_) {
-            add(last_chunk);
-        }
-    }
-    [[nodiscard]] std::span<const asio::const_buffer> buffers() const noexcept { return buffers_; }
 
 private:
-    bool chunked_;
-    std::vector<asio::const_buffer> buffers_;
-    std::vector<ChunkPrefix> prefixes_;
+    Wire& upstream_;
+    const Limits& limits_;
+    ResponseContext context_;
+    HeadScanner scanner_;
+    int interim_ = 0;
 };
+
+Error head_not_read(const error_code& ec) {
+    if (ec == asio::error::no_buffer_space) {
+        return {Errc::upstream_malformed, Blame::upstream, "the head of the answer is too large"};
+    }
+    return upstream_ended(ec, "before it answered");
+}
 
 /// How the body goes to this client, given how it comes.
 Framing client_framing(const Framing& upstream, const RequestHead& request) {
@@ -104,43 +83,38 @@ Framing client_framing(const Framing& upstream, const RequestHead& request) {
     return out;
 }
 
-/// How one answer travels: its framing on the way in, and what the client gets.
-struct Passage {
-    Framing comes;
-    bool leaves_chunked = false;
-    std::string head_text;
-    Duration write_timeout{0};
-};
+/// What the client gets for this head.
+ResponseEdit edit_for(const ResponseHead& head, const RequestHead& request, bool keep_alive) {
+    ResponseEdit edit;
+    edit.framing = client_framing(head.framing, request);
+    edit.keep_alive = keep_alive && edit.framing.kind != BodyKind::until_close;
+    edit.client_minor_version = request.minor_version;
+    edit.upgrade = head.status == 101;
+    return edit;
+}
 
 /// Head and body to the client, each piece as soon as it is there. What fails stands in `out`.
-asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Passage& passage,
-                                    RelayOutcome& out) {
-    BodyReader body(upstream, passage.comes, Blame::upstream);
-    Gather gather(passage.leaves_chunked);
-    std::vector<std::string_view> pieces;
+asio::awaitable<void> relay_message(Wire& upstream, Wire& client, Framing comes, Outgoing outgoing,
+                                    Duration write_timeout, RelayOutcome& out) {
+    BodyReader body(upstream, comes, Blame::upstream);
+    std::vector<Piece> pieces;
     while (true) {
         pieces.clear();
-        gather.clear();
         if (auto taken = body.take(pieces); !taken) {
             out.error = taken.error();
             co_return;
         }
-        if (!out.head_sent) {
-            gather.add(passage.head_text);
-        }
-        for (const auto piece : pieces) {
-            gather.add_piece(piece);
-        }
-        if (body.done()) {
-            gather.add_end();
-        }
-        if (!gather.buffers().empty()) {
-            client.set_write_deadline(Clock::now() + passage.write_timeout);
+        auto left = outgoing.gather(pieces, body.done());
+        if (!left.empty()) {
             out.head_sent = true;
-            const auto unwritten = co_await client.write(gather.buffers());
-            client.set_write_deadline(TimePoint::max());
-            if (unwritten) {
-                out.error = Error(Errc::cancelled, Blame::client, unwritten.message());
+            auto written = client.write_now(left);
+            if (!written) {
+                client.set_write_deadline(Clock::now() + write_timeout);
+                written = co_await client.write(left);
+                client.set_write_deadline(TimePoint::max());
+            }
+            if (*written) {
+                out.error = Error(Errc::cancelled, Blame::client, written->message());
                 co_return;
             }
         }
@@ -150,6 +124,9 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Passage&
         }
         if (!body.starved()) {
             continue;
+        }
+        if (comes.kind != BodyKind::content_length) {
+            client.watch_without_buffer();  // a stream may be silent for long
         }
         const auto ec = co_await upstream.fill();
         if (ec == asio::error::eof) {
@@ -168,19 +145,25 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Passage&
 
 asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
                                    const Limits& limits, bool keep_alive, RelayOutcome& out) {
-    auto head = co_await read_head(upstream, request, limits);
-    if (!head) {
-        out.error = head.error();
+    AnswerHead reader(upstream, request, limits);
+    auto head = reader.look();
+    while (!head) {
+        const auto ec = co_await upstream.fill();
+        if (ec) {
+            out.error = head_not_read(ec);
+            co_return;
+        }
+        head = reader.look();
+    }
+    if (!*head) {
+        out.error = head->error();
         co_return;
     }
+    const ResponseHead& answer = **head;
     upstream.set_deadline(TimePoint::max());
-    out.status = head->status;
-    ResponseEdit edit;
-    edit.framing = client_framing(head->framing, request);
-    edit.keep_alive = keep_alive && edit.framing.kind != BodyKind::until_close;
-    edit.client_minor_version = request.minor_version;
-    edit.upgrade = head->status == 101;
-    const auto head_text = serialize_response_head(*head, edit);
+    out.status = answer.status;
+    const ResponseEdit edit = edit_for(answer, request, keep_alive);
+    auto head_text = serialize_response_head(answer, edit);
     if (!head_text) {
         out.error = head_text.error();
         co_return;
@@ -188,12 +171,9 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
     if (edit.upgrade) {
         client.unwatch();  // from its 101 on, a client that ends its side has not gone
     }
-    Passage passage;
-    passage.comes = head->framing;
-    passage.leaves_chunked = edit.framing.kind == BodyKind::chunked;
-    passage.head_text = *head_text;
-    passage.write_timeout = limits.write_timeout;
-    co_await relay_message(upstream, client, passage, out);
+    Outgoing outgoing(edit.framing.kind == BodyKind::chunked, std::move(*head_text));
+    co_await relay_message(upstream, client, answer.framing, std::move(outgoing),
+                           limits.write_timeout, out);
     if (edit.upgrade) {
         out.switched = !out.error;
         co_return;
@@ -202,7 +182,7 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
         client.close(true);  // nothing but a reset tells such a client that the answer was cut
     }
     out.client_keep_alive = !out.error && edit.keep_alive;
-    out.upstream_keep_alive = !out.error && head->keep_alive && upstream.in().empty();
+    out.upstream_keep_alive = !out.error && answer.keep_alive && upstream.in().empty();
 }
 
 }  // namespace corral::http

@@ -33,14 +33,15 @@ struct SessionContext {
 
     Fleet& fleet;
     UpstreamPool pool;
-    api::ActiveProfile profile;    ///< none at start; a reload that has it still keeps it
-    api::SelectorLoads selectors;  ///< what the spillovers have under way
-    api::ReloadConfig reload;      ///< bound by the program; may be empty
-    bool draining = false;         ///< answer what is in flight, then close
-    std::size_t sessions = 0;      ///< open client connections
-    std::size_t bytes_held = 0;    ///< of bodies: for their model or filters
-    std::uint64_t requests = 0;    ///< numbers requests for the log
-    std::list<Wire*> idle;         ///< connections between two requests: closed at once by drain
+    api::ActiveProfile profile;           ///< none at start; a reload that has it still keeps it
+    api::SelectorLoads selectors;         ///< what the spillovers have under way
+    api::ReloadConfig reload;             ///< bound by the program; may be empty
+    bool draining = false;                ///< answer what is in flight, then close
+    std::size_t sessions = 0;             ///< open client connections
+    std::size_t waiting_with_buffer = 0;  ///< of them: idle for less than a moment
+    std::size_t bytes_held = 0;           ///< of bodies: for their model or filters
+    std::uint64_t requests = 0;           ///< numbers requests for the log
+    std::list<Wire*> idle;  ///< connections between two requests: closed at once by drain
 
 private:
     PathPatterns patterns_;

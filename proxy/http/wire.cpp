@@ -4,13 +4,17 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <utility>
 
 namespace corral::http {
@@ -48,7 +52,15 @@ struct Wire::State {
     TimePoint armed_for = TimePoint::max();
     bool timed_out = false;
 
+    // The one read under way, whoever began it, and the fill() that waits for its end.
+    std::uint64_t reading = 0;  ///< its number; 0: none
+    std::uint64_t reads = 0;
+    bool heard = false;
+    std::unique_ptr<Waiter> waiter;
+    error_code ended;  ///< what a read ahead found: the next fill() says so
+
     std::function<void()> on_gone;
+    Watch how = Watch::look;
     asio::cancellation_signal watch_signal;
     std::optional<asio::steady_timer> watch_timer;
 
@@ -84,6 +96,55 @@ struct Wire::State {
         }
     }
 
+    /// Requires: no read is under way. False when in() is full.
+    static bool read(const std::shared_ptr<State>& self) {
+        const auto room = self->in.prepare();
+        if (room.empty()) {
+            return false;
+        }
+        self->reading = ++self->reads;
+        self->socket.async_read_some(asio::mutable_buffer(room.data(), room.size()),
+                                     [self, number = self->reading](error_code ec, std::size_t n) {
+                                         if (self->reading == number) {
+                                             self->reading = 0;
+                                             self->in.commit(n);
+                                             self->heard = self->heard || n > 0;
+                                             has_read(self, ec);
+                                         }
+                                     });
+        return true;
+    }
+
+    static void has_read(const std::shared_ptr<State>& self, error_code ec) {
+        if (self->waiter) {
+            const auto waiter = std::move(self->waiter);
+            waiter->resume(self->verdict(ec));
+            return;
+        }
+        if (ec && ec != asio::error::operation_aborted) {
+            self->ended = ec;
+            gone(self);
+        } else if (!ec && self->on_gone && self->how == Watch::read_ahead && !read(self)) {
+            self->how = Watch::look;  // it has sent as much as is held of it
+            look(self);
+        }
+    }
+
+    /// Forgets the read under way; its bytes, if any, are not taken from the socket.
+    void cancel_read() {
+        if (reading != 0) {
+            reading = 0;
+            error_code ignored;
+            socket.cancel(ignored);
+        }
+    }
+
+    static void gone(const std::shared_ptr<State>& self) {
+        if (const auto call = std::exchange(self->on_gone, nullptr)) {
+            call();
+        }
+    }
+
     static void watch(const std::shared_ptr<State>& self) {
         auto handler = [weak = std::weak_ptr<State>(self)](error_code ec) {
             if (const auto state = weak.lock(); state && !ec && state->on_gone) {
@@ -101,9 +162,7 @@ struct Wire::State {
                 watch(self);
                 return;
             case Peer::gone:
-                if (auto call = std::exchange(self->on_gone, nullptr)) {
-                    call();
-                }
+                gone(self);
                 return;
             case Peer::sent_more:
                 break;
@@ -126,7 +185,10 @@ struct Wire::State {
     [[nodiscard]] bool expired() const noexcept { return timed_out; }
 };
 
-Wire::Wire(Socket socket) : state_(std::make_shared<State>(std::move(socket))) {}
+Wire::Wire(Socket socket) : state_(std::make_shared<State>(std::move(socket))) {
+    error_code ignored;  // an operation of a socket that cannot do it says so itself
+    state_->socket.native_non_blocking(true, ignored);
+}
 
 Wire::~Wire() {
     if (state_) {
@@ -142,19 +204,30 @@ Socket& Wire::socket() noexcept {
     return state_->socket;
 }
 
-asio::awaitable<error_code> Wire::fill() {
-    const auto state = state_;
+void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waiter> waiter,
+                      asio::cancellation_slot slot) {
+    error_code at_once;
     if (state->expired()) {
-        co_return error_code(asio::error::timed_out);
+        at_once = asio::error::timed_out;
+    } else if (state->ended) {
+        at_once = state->ended;
+    } else if (state->reading == 0 && !State::read(state)) {
+        at_once = asio::error::no_buffer_space;
     }
-    const auto room = state->in.prepare();
-    if (room.empty()) {
-        co_return error_code(asio::error::no_buffer_space);
+    if (at_once) {  // never from within the call that starts it
+        asio::post(state->socket.get_executor(),
+                   [waiter = std::move(waiter), at_once] { waiter->resume(at_once); });
+        return;
     }
-    const asio::mutable_buffer target(room.data(), room.size());
-    const auto [ec, n] = co_await state->socket.async_read_some(target, as_values);
-    state->in.commit(n);
-    co_return state->verdict(ec);
+    state->waiter = std::move(waiter);
+    if (slot.is_connected()) {
+        slot.assign([weak = std::weak_ptr<State>(state)](asio::cancellation_type) {
+            if (const auto self = weak.lock()) {
+                error_code ignored;
+                self->socket.cancel(ignored);
+            }
+        });
+    }
 }
 
 asio::awaitable<error_code> Wire::wait_readable() {
@@ -162,8 +235,56 @@ asio::awaitable<error_code> Wire::wait_readable() {
     if (state->expired()) {
         co_return error_code(asio::error::timed_out);
     }
+    if (state->ended) {
+        co_return state->ended;
+    }
+    state->cancel_read();
+    state->in.release();
     const auto [ec] = co_await state->socket.async_wait(asio::socket_base::wait_read, as_values);
     co_return state->verdict(ec);
+}
+
+std::optional<error_code> Wire::write_now(std::span<asio::const_buffer>& left) {
+    constexpr std::size_t parts_max = 64;
+    if (state_->expired()) {
+        return error_code(asio::error::timed_out);
+    }
+    while (!left.empty()) {
+        std::array<iovec, parts_max> parts{};
+        const std::size_t count = std::min(left.size(), parts_max);
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            // The system only reads through it: iovec is one type for both directions.
+            parts[i] = {const_cast<void*>(left[i].data()), left[i].size()};  // NOLINT
+            bytes += left[i].size();
+        }
+        msghdr message{};
+        message.msg_iov = parts.data();
+        message.msg_iovlen = count;
+        const auto sent = ::sendmsg(state_->socket.native_handle(), &message, MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                return std::nullopt;
+            }
+            return error_code(errno, boost::system::system_category());
+        }
+        auto done = static_cast<std::size_t>(sent);
+        const bool all = done == bytes;
+        while (!left.empty() && done >= left.front().size()) {
+            done -= left.front().size();
+            left = left.subspan(1);
+        }
+        if (!left.empty()) {
+            left.front() += done;
+        }
+        if (!all) {
+            return std::nullopt;
+        }
+    }
+    return error_code();
 }
 
 asio::awaitable<error_code> Wire::write(std::span<const asio::const_buffer> buffers) {
@@ -187,17 +308,37 @@ void Wire::set_write_deadline(TimePoint at) {
     State::rearm(state_);
 }
 
-void Wire::watch(std::function<void()> on_gone) {
+void Wire::watch(std::function<void()> on_gone, Watch how) {
     unwatch();
     state_->on_gone = std::move(on_gone);
-    State::watch(state_);
+    state_->how = how;
+    if (how == Watch::look) {
+        State::watch(state_);
+    } else if (state_->ended) {
+        asio::post(state_->socket.get_executor(), [state = state_] { State::gone(state); });
+    } else if (state_->reading == 0 && !State::read(state_)) {
+        state_->how = Watch::look;
+        State::watch(state_);
+    }
 }
 
 void Wire::unwatch() {
     state_->on_gone = nullptr;
-    state_->watch_signal.emit(asio::cancellation_type::terminal);
+    if (state_->how == Watch::look) {
+        state_->watch_signal.emit(asio::cancellation_type::terminal);
+    }
     if (state_->watch_timer) {
         state_->watch_timer->cancel();
+    }
+}
+
+void Wire::watch_without_buffer() {
+    if (state_->on_gone && state_->how == Watch::read_ahead && state_->reading != 0 &&
+        state_->in.empty()) {
+        state_->cancel_read();
+        state_->in.release();
+        state_->how = Watch::look;
+        State::watch(state_);
     }
 }
 
@@ -225,6 +366,10 @@ void Wire::close(bool reset) noexcept {
 
 bool Wire::is_open() const noexcept {
     return state_->socket.is_open();
+}
+
+bool Wire::heard() const noexcept {
+    return state_->heard;
 }
 
 bool is_gone(const error_code& ec) noexcept {

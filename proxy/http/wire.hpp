@@ -2,13 +2,18 @@
 // One byte stream with everything that a connection needs: socket, input buffer, one deadline, and
 // a watch on the peer's going away. Client and upstream connections are both Wires. Main loop only;
 // one coroutine reads and at most one other writes at a time.
+//
+// Built for few system calls: a read begins with waiting, a write with writing, and whoever watches
+// a peer reads on from it, so that its next request or its end arrives without being asked for.
 
 #include "core/time.hpp"
 #include "proxy/http/input_buffer.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -16,13 +21,20 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
+#include <type_traits>
+#include <utility>
 
 namespace corral::http {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
 using Socket = asio::generic::stream_protocol::socket;
+
+/// An error_code that Asio hands to a coroutine as a value: it would throw the plain one.
+struct IoError : error_code {
+    IoError() = default;
+    IoError(error_code ec) noexcept : error_code(ec) {}  // NOLINT(google-explicit-constructor)
+};
 
 class Wire {
 public:
@@ -34,11 +46,19 @@ public:
     [[nodiscard]] InputBuffer& in() noexcept;
     [[nodiscard]] Socket& socket() noexcept;
 
-    /// Reads once, appending to in(). Errors: asio::error::eof, timed_out when the deadline passed,
-    /// no_buffer_space when in() is full, or the socket's own.
-    [[nodiscard]] asio::awaitable<error_code> fill();
+    /// Reads once, appending to in(); a read that a watch has begun already counts. Awaited, it
+    /// gives an IoError: asio::error::eof, timed_out when the deadline passed, no_buffer_space when
+    /// in() is full, or the socket's own. Needs no coroutine frame of its own.
+    [[nodiscard]] auto fill() {
+        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(Fill(state_),
+                                                                            asio::deferred);
+    }
     /// Waits until there is something to read without holding a buffer. Errors as fill().
     [[nodiscard]] asio::awaitable<error_code> wait_readable();
+
+    /// Sends what the socket takes at once and moves `left` on. A value when that was all of it, or
+    /// when it failed; nullopt when the rest has to wait: write(left). Changes the buffers.
+    [[nodiscard]] std::optional<error_code> write_now(std::span<asio::const_buffer>& left);
     /// Writes all of it. The buffers are copied, not the bytes: the caller keeps those alive.
     [[nodiscard]] asio::awaitable<error_code> write(std::span<const asio::const_buffer> buffers);
 
@@ -47,10 +67,17 @@ public:
     void set_deadline(TimePoint at);
     void set_write_deadline(TimePoint at);
 
-    /// Calls `on_gone` once, from the loop, when the peer has closed or reset its side. Unread
-    /// input does not hide it. Replaces an earlier watch; unwatch() ends it.
-    void watch(std::function<void()> on_gone);
+    /// How a watch learns that the peer has gone.
+    enum class Watch : std::uint8_t {
+        look,        ///< touches neither in() nor unread bytes; they do not hide a peer's end
+        read_ahead,  ///< reads what comes into in(), for the next fill(): costs no system call
+    };
+    /// Calls `on_gone` once, from the loop, when the peer has closed or reset its side. Replaces an
+    /// earlier watch; unwatch() ends it. Requires for read_ahead: nobody looks at bytes of in().
+    void watch(std::function<void()> on_gone, Watch how = Watch::look);
     void unwatch();
+    /// A watch that reads ahead goes on without a buffer, if nothing has come yet.
+    void watch_without_buffer();
     /// Completes when the peer has closed or reset its side; cancellable.
     [[nodiscard]] asio::awaitable<void> wait_gone();
 
@@ -58,9 +85,45 @@ public:
     /// (RST) instead of an end.
     void close(bool reset = false) noexcept;
     [[nodiscard]] bool is_open() const noexcept;
+    /// True when some byte has ever come.
+    [[nodiscard]] bool heard() const noexcept;
 
 private:
     struct State;
+
+    /// The coroutine that awaits a fill(). (asio::any_completion_handler of Boost 1.81 cannot be
+    /// assigned: its move calls itself for ever.)
+    struct Waiter {
+        Waiter() = default;
+        Waiter(const Waiter&) = delete;
+        Waiter& operator=(const Waiter&) = delete;
+        virtual ~Waiter() = default;
+        virtual void resume(IoError ec) = 0;
+    };
+    template <typename Handler>
+    struct WaiterOf final : Waiter {
+        explicit WaiterOf(Handler h) : handler(std::move(h)) {}
+        void resume(IoError ec) override { std::move(handler)(ec); }
+        Handler handler;
+    };
+    static void start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waiter> waiter,
+                           asio::cancellation_slot slot);
+
+    /// Starts fill() when it is awaited. Holds the state, as the operation may outlive the Wire.
+    class Fill {
+    public:
+        explicit Fill(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+        template <typename Handler>
+        void operator()(Handler&& handler) {
+            const auto slot = asio::get_associated_cancellation_slot(handler);
+            using Kind = WaiterOf<std::decay_t<Handler>>;
+            start_fill(state_, std::make_unique<Kind>(std::forward<Handler>(handler)), slot);
+        }
+
+    private:
+        std::shared_ptr<State> state_;
+    };
+
     std::shared_ptr<State> state_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <poll.h>
 #include <utility>
+#include <vector>
 
 namespace corral {
 namespace {
@@ -18,11 +19,27 @@ void drop(http::Wire& wire) {
     wire.close(true);
 }
 
-TimePoint end_of(Duration idle_for) {
-    return idle_for == Duration::max() ? TimePoint::max() : Clock::now() + idle_for;
-}
+/// Counts what comes, by key; there are few keys.
+class Counts {
+public:
+    std::size_t next(const PoolKey& key) {
+        const auto same = [&](const auto& entry) { return *entry.first == key; };
+        auto at = std::find_if(entries_.begin(), entries_.end(), same);
+        if (at == entries_.end()) {
+            at = entries_.emplace(entries_.end(), &key, 0);
+        }
+        return ++at->second;
+    }
+
+private:
+    std::vector<std::pair<const PoolKey*, std::size_t>> entries_;
+};
 
 }  // namespace
+
+TimePoint UpstreamPool::Idle::until() const noexcept {
+    return rule.idle_for == Duration::max() ? TimePoint::max() : since + rule.idle_for;
+}
 
 std::optional<http::Wire> UpstreamPool::take(const PoolKey& key) {
     drop_old(Clock::now());
@@ -32,7 +49,7 @@ std::optional<http::Wire> UpstreamPool::take(const PoolKey& key) {
             continue;
         }
         std::optional<http::Wire> out(std::move(at->wire));
-        if (at->watched) {
+        if (at->rule.watched) {
             out->socket().cancel();
         }
         at = idle_.erase(at);
@@ -45,24 +62,35 @@ std::optional<http::Wire> UpstreamPool::take(const PoolKey& key) {
 }
 
 void UpstreamPool::give(const PoolKey& key, http::Wire wire, PoolRule rule) {
-    if (!is_quiet(wire)) {
+    const TimePoint now = Clock::now();
+    if (!wire.is_open() || !wire.in().empty() || starves(key, now)) {
         drop(wire);
         return;
     }
     wire.in().release();
+    const std::size_t most = std::max(rule.idle_max, rule.burst_max);
     const auto same = [&](const Idle& idle) { return idle.key == key; };
-    if (std::count_if(idle_.begin(), idle_.end(), same) >=
-        static_cast<std::ptrdiff_t>(rule.idle_max)) {
+    if (idle_.size() >= most &&
+        std::count_if(idle_.begin(), idle_.end(), same) >= static_cast<std::ptrdiff_t>(most)) {
         const auto oldest = std::find_if(idle_.begin(), idle_.end(), same);
         drop(oldest->wire);
         idle_.erase(oldest);
     }
-    const TimePoint until = end_of(rule.idle_for);
-    idle_.push_back(Idle{key, until, ++numbers_, rule.watched, std::move(wire)});
+    idle_.push_back(Idle{key, now, ++numbers_, rule, std::move(wire)});
     if (rule.watched) {
         watch(numbers_);
     }
-    arm(until);
+    arm(rule.burst_max > 0 ? now + brief : idle_.back().until());
+}
+
+UpstreamPool::Waiting::Waiting(UpstreamPool& pool, const PoolKey& key, const http::Wire& wire)
+    : pool_(&pool),
+      at_(pool.waiting_.insert(pool.waiting_.end(), NewConnection{key, Clock::now(), &wire})) {}
+
+void UpstreamPool::Waiting::end() noexcept {
+    if (auto* pool = std::exchange(pool_, nullptr)) {
+        pool->waiting_.erase(at_);
+    }
 }
 
 void UpstreamPool::clear() {
@@ -78,13 +106,33 @@ void UpstreamPool::drop_old(TimePoint now) {
     if (now < armed_for_) {
         return;
     }
-    std::erase_if(idle_, [now](Idle& idle) {
-        const bool old = idle.until <= now;
-        if (old) {
-            drop(idle.wire);
+    Counts counts;  // the newest count first
+    for (auto at = idle_.end(); at != idle_.begin();) {
+        --at;
+        const bool in_burst = at->rule.burst_max > 0 && at->since + brief > now;
+        const bool one_too_many = counts.next(at->key) > at->rule.idle_max && !in_burst;
+        if (one_too_many || at->until() <= now || starves(at->key, now)) {
+            drop(at->wire);
+            at->number = 0;
         }
-        return old;
+    }
+    std::erase_if(idle_, [](const Idle& idle) { return idle.number == 0; });
+}
+
+/// A new connection of this key has waited so long that an idle one may be what keeps it waiting.
+bool UpstreamPool::starves(const PoolKey& key, TimePoint now) const {
+    return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& each) {
+        return each.since + brief <= now && each.key == key && !each.wire->heard();
     });
+}
+
+/// When something may have to be dropped next.
+TimePoint UpstreamPool::next_look(TimePoint now) const {
+    TimePoint out = TimePoint::max();
+    for (const Idle& idle : idle_) {
+        out = std::min(out, idle.rule.burst_max > 0 ? now + brief : idle.until());
+    }
+    return out;
 }
 
 void UpstreamPool::arm(TimePoint until) {
@@ -98,14 +146,10 @@ void UpstreamPool::arm(TimePoint until) {
         if (ec) {
             return;
         }
-        drop_old(Clock::now());
+        const TimePoint now = Clock::now();
+        drop_old(now);
         armed_for_ = TimePoint::max();
-        const auto first =
-            std::min_element(idle_.begin(), idle_.end(),
-                             [](const Idle& a, const Idle& b) { return a.until < b.until; });
-        if (first != idle_.end()) {
-            arm(first->until);
-        }
+        arm(next_look(now));
     });
 }
 

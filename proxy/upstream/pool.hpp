@@ -38,9 +38,21 @@ struct PoolRule {
     std::size_t idle_max = 8;
     Duration idle_for{1'500};  ///< Duration::max(): for ever
     bool watched = false;      ///< drops one as soon as the server ends it: for long lives
+    /// So many are kept for `brief`, whatever idle_max says: of requests that come one after the
+    /// other on many connections each would otherwise connect anew.
+    std::size_t burst_max = 0;
 };
 
+/// For models' own servers.
+inline constexpr PoolRule model_pool_rule{8, Duration(1'500), false, 256};
+
 class UpstreamPool {
+    struct NewConnection {
+        PoolKey key;
+        TimePoint since;
+        const http::Wire* wire;
+    };
+
 public:
     explicit UpstreamPool(boost::asio::any_io_executor executor) : timer_(executor) {}
 
@@ -50,25 +62,47 @@ public:
     /// Keeps a connection whose last exchange ended cleanly. Requires: nothing unread in it. When
     /// there are too many with this key the oldest goes.
     void give(const PoolKey& key, http::Wire wire, PoolRule rule = {});
+
+    /// A new connection on which the first answer is awaited. Its server may have a thread for each
+    /// connection and none left: when nothing was heard for longer than `brief`, no idle connection
+    /// is kept that could have one. Outlived by the pool and the connection, which stays in place.
+    class Waiting {
+    public:
+        Waiting() = default;
+        Waiting(UpstreamPool& pool, const PoolKey& key, const http::Wire& wire);
+        Waiting(Waiting&&) = delete;
+        ~Waiting() { end(); }
+        void end() noexcept;
+
+    private:
+        UpstreamPool* pool_ = nullptr;
+        std::list<NewConnection>::iterator at_;
+    };
     /// Closes them all.
     void clear();
     /// How many there are.
     [[nodiscard]] std::size_t size() const noexcept { return idle_.size(); }
 
+    static constexpr Duration brief{50};
+
 private:
     struct Idle {
         PoolKey key;
-        TimePoint until;
+        TimePoint since;
         std::uint64_t number;
-        bool watched;
+        PoolRule rule;
         http::Wire wire;
+        [[nodiscard]] TimePoint until() const noexcept;
     };
     void drop_old(TimePoint now);
+    [[nodiscard]] bool starves(const PoolKey& key, TimePoint now) const;
+    [[nodiscard]] TimePoint next_look(TimePoint now) const;
     void arm(TimePoint until);
     void watch(std::uint64_t number);
 
     boost::asio::steady_timer timer_;
-    std::list<Idle> idle_;                    ///< oldest first
+    std::list<Idle> idle_;  ///< oldest first
+    std::list<NewConnection> waiting_;
     TimePoint armed_for_ = TimePoint::max();  ///< none of them is older before this
     std::uint64_t numbers_ = 0;
 };

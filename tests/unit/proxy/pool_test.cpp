@@ -108,6 +108,45 @@ TEST_CASE("a connection on which anything happened is never used again") {
     auto loud = setup.connection();
     REQUIRE(::write(setup.far_ends.back(), "x", 1) == 1);
     setup.pool.give(key, std::move(loud));
+    CHECK(setup.taken(key) == -1);
+}
+
+TEST_CASE("a burst is kept for a moment, then only few") {
+    // Guards: requests on many connections do not connect anew each time, and yet a model's server
+    // has few idle connections of ours.
+    PoolSetup setup;
+    const PoolKey key(3);
+    const PoolRule rule{2, Duration(3'600'000), false, 5};
+    std::vector<int> given;
+    for (int i = 0; i < 6; ++i) {
+        given.push_back(setup.give(key, rule));
+    }
+    CHECK(setup.pool.size() == 5);
+    while (setup.pool.size() > 2) {
+        setup.loop.restart();
+        setup.loop.run_one();
+    }
+    CHECK(setup.taken(key) == given[5]);
+    CHECK(setup.taken(key) == given[4]);
+    CHECK(setup.taken(key) == -1);
+}
+
+TEST_CASE("no connection is kept while a new one waits for its server to notice it") {
+    // Guards: with a server that has a thread for each connection, idle ones do not keep a request
+    // waiting until they end.
+    PoolSetup setup;
+    const PoolKey key(3);
+    const http::Wire waiting = setup.connection();
+    setup.give(key, model_pool_rule);
+    setup.give(PoolKey(4), model_pool_rule);
+    const UpstreamPool::Waiting entry(setup.pool, key, waiting);
+    CHECK(setup.pool.size() == 2);
+    while (setup.pool.size() == 2) {
+        setup.loop.restart();
+        setup.loop.run_one();
+    }
+    CHECK(setup.taken(PoolKey(4)) != -1);
+    setup.give(key, model_pool_rule);
     CHECK(setup.pool.size() == 0);
 }
 
