@@ -1,7 +1,7 @@
+#pragma once
 // The little HTTP/1.1 that bench_load and bench_upstream speak: reading one message after another
 // from whatever pieces come, and the stamps of streamed events. It trusts what it reads: all of it
 // was written by the other end of the same benchmark, or by a proxy between them.
-#pragma once
 
 #include "tests/bench/sockets.hpp"
 

@@ -57,6 +57,24 @@ backend engine
 FILES_MAX = os.sysconf("SC_OPEN_MAX")
 
 
+def set_nice(pid, nice):
+    """Of the whole session: where sessions share the CPU (autogroup), that of a process is void."""
+    Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+
+
+def session_of_its_own(nice):
+    """What a child does first. Each process of a benchmark gets a session, as Corral and its models
+    have theirs: sessions share the CPU, and none is to have more of it than another."""
+
+    def begin():
+        die_with_parent()
+        os.setsid()
+        if nice is not None:
+            set_nice("self", nice)
+
+    return begin
+
+
 class Cost:
     """What a set of processes takes of the machine."""
 
@@ -106,11 +124,12 @@ def answers(port):
 class Bench:
     """Corral with its model, nginx and HAProxy, fresh. A context manager."""
 
-    def __init__(self, programs, connections=500):
+    def __init__(self, programs, connections=500, nice=None):
+        self.nice = nice
         self.folder = Path(tempfile.mkdtemp(prefix="corral-bench-"))
         self.yard = Yard(self.folder)
         self.others = []
-        self.ports, self.costs = {}, {}
+        self.ports, self.costs, self.fresh = {}, {}, {}
         try:
             self.start(programs / "bench_upstream", connections)
         except BaseException:
@@ -126,11 +145,12 @@ class Bench:
     def start(self, upstream, connections):
         model = {"cmd": f"{upstream} --port ${{PORT}}", "concurrencyLimit": 100000}
         corral = self.yard.serve({"startPort": self.yard.ports.start, "models": {"bench": model}})
-        self.ports["corral"] = corral.port
-        self.costs["corral"] = Cost([corral.guard_pid, corral.server_pid])
-        self.corral_fresh = self.costs["corral"].rss(), self.costs["corral"].pss()
+        self.took_up("corral", corral.port, [corral.guard_pid, corral.server_pid])
         assert corral.chat("bench").status == 200
         (model_pid,) = corral.engine_pids()
+        if self.nice is not None:
+            set_nice(corral.guard_pid, self.nice)
+            set_nice(model_pid, self.nice)
         words = cmdline(model_pid)
         self.ports["direct"] = int(words[words.index("--port") + 1])
         for offset, name in enumerate(("nginx", "haproxy")):
@@ -149,7 +169,8 @@ class Bench:
             folder=folder,
             port=port,
             upstream=self.ports["direct"],
-            connections=connections * 2 + 100 if name == "nginx" else connections + 100,
+            # nginx counts both sides, and closes idle ones when a sixteenth of them is left.
+            connections=connections * 3 if name == "nginx" else connections + 100,
             files=FILES_MAX,
         )
         file.write_text(text)
@@ -159,17 +180,17 @@ class Bench:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=die_with_parent,
+                preexec_fn=session_of_its_own(self.nice),
             )
         self.others.append(process)
         poll_until(lambda: answers(port), what=f"{name} to answer")
-        self.ports[name] = port
-        self.costs[name] = Cost([process.pid, *children(process.pid)])
+        self.took_up(name, port, [process.pid, *children(process.pid)])
 
-    @property
-    def proxies(self):
-        """Corral first."""
-        return list(self.costs)
+    def took_up(self, name, port, pids):
+        """A proxy has started: notes where it listens, and what it takes before any work."""
+        self.ports[name] = port
+        self.costs[name] = Cost(pids)
+        self.fresh[name] = self.costs[name].rss(), self.costs[name].pss()
 
     def close(self):
         for process in self.others:

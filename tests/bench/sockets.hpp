@@ -1,7 +1,7 @@
+#pragma once
 // What bench_load and bench_upstream share below HTTP: a clock, descriptors, loopback sockets and
 // an event loop of one thread. Raw and non-blocking: a benchmark's tools must cost less than what
 // they measure.
-#pragma once
 
 #include <array>
 #include <cerrno>

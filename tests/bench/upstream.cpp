@@ -5,7 +5,9 @@
 // GET gets 200 at once. A POST is read to its end and then answered as its field X-Bench says:
 //
 //     (without the field)           1 KiB of JSON, as a finished chat completion
-//     sse events=50 every=20000000  so many events, one every so many nanoseconds, each stamped
+//     sse events=50 every=20000000 after=500000000
+//                                   so many events, one every so many nanoseconds, each stamped;
+//                                   the first after a while, when all streams are there
 //     bulk bytes=209715200          a stream of events as fast as they are taken
 //     upload pause=300000000        JSON; before the body is read, so many nanoseconds pass
 //
@@ -188,7 +190,8 @@ private:
             // Each stream at a moment of its own, so that they do not all write at once.
             const auto number = static_cast<Nanoseconds>(number_);
             const Nanoseconds phase = every_ == 0 ? 0 : number * 7'919'993 % every_;
-            server_.wake_at(now() + phase, socket_.get(), number_);
+            const Nanoseconds after = number_after(head, "after=", 0);
+            server_.wake_at(now() + after + phase, socket_.get(), number_);
             return write(stream_head);
         }
         if (head.find("\nx-bench: bulk") != std::string::npos) {
