@@ -143,7 +143,7 @@ def measure_growth(mode, **options):
 
     def measure(run):
         values = Values()
-        for _ in range(1 if run.quick else 3):
+        for _ in range(1 if run.quick else 5):
             with run.bench() as bench:
                 for name, port, cost in in_turns(bench, 1):
                     run.warm_up(port)
