@@ -275,7 +275,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         }
         // A reused connection may have been dropped by the server just before our request came.
         const bool untouched = out.error && out.error->is(Errc::upstream_closed) &&
-                               out.status == 0 && upstream->in().empty();
+                               out.status == 0 && !out.interim_seen && upstream->in().empty();
         if (reused && untouched && body_.done() && keeps_body_ && !client_gone_) {
             continue;
         }

@@ -59,6 +59,8 @@ public:
         }
     }
 
+    [[nodiscard]] bool interim_seen() const noexcept { return interim_ > 0; }
+
 private:
     Wire& upstream_;
     const Limits& limits_;
@@ -148,6 +150,7 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
     AnswerHead reader(upstream, request, limits);
     auto head = reader.look();
     while (!head) {
+        out.interim_seen = reader.interim_seen();
         const auto ec = co_await upstream.fill();
         if (ec) {
             out.error = head_not_read(ec);

@@ -17,6 +17,7 @@ namespace corral::http {
 /// How a relay ended. Without an error the client has the whole answer.
 struct RelayOutcome {
     unsigned status = 0;               ///< of the answer; 0 when none came
+    bool interim_seen = false;         ///< the upstream works on the request: it said 1xx
     bool head_sent = false;            ///< the client has seen a first byte: no other answer fits
     bool client_keep_alive = false;    ///< the client's connection can serve another request
     bool upstream_keep_alive = false;  ///< the upstream's connection is clean for another request
