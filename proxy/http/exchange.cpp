@@ -69,11 +69,13 @@ Exchange::~Exchange() {
 }
 
 std::optional<Result<std::string>> Exchange::find_model_now() {
-    const auto coding = head_.fields.find("content-encoding");
-    if (coding && !equals_no_case(*coding, "identity")) {
-        return Result<std::string>(
-            refuse(HttpStatus::unsupported_media_type,
-                   "a request body with Content-Encoding is not supported: send it plain"));
+    for (const Field field : head_.fields) {
+        if (equals_no_case(field.name, "content-encoding") &&
+            !equals_no_case(field.value, "identity")) {
+            return Result<std::string>(
+                refuse(HttpStatus::unsupported_media_type,
+                       "a request body with Content-Encoding is not supported: send it plain"));
+        }
     }
     scanning_ = true;
     while (!scanner_.has_model() && !body_.done()) {
