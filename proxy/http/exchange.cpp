@@ -177,7 +177,8 @@ Result<void> Exchange::scan_pieces() {
             return scanner_.error();
         }
     }
-    if (body_.done() && scanner_.finish() == Verdict::malformed) {
+    // No body at all names no model, whatever its framing; it is not malformed.
+    if (body_.done() && body_.bytes() != 0 && scanner_.finish() == Verdict::malformed) {
         return scanner_.error();
     }
     return {};
