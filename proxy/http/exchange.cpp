@@ -409,8 +409,12 @@ asio::awaitable<void> Exchange::relay_into(RelayOutcome& out, Wire& upstream) {
     }
 }
 
-/// Adds to an upstream's failure what is known of its process.
+/// Adds to an upstream's failure what is known of its process. A process that says something wrong,
+/// or nothing, is alive: its end is not waited for.
 asio::awaitable<void> Exchange::explain(RelayOutcome& out, std::uint64_t generation) {
+    if (out.error->is(Errc::upstream_malformed) || out.error->is(Errc::timed_out)) {
+        co_return;
+    }
     const auto story = co_await context_.fleet.post_mortem(generation, post_mortem_patience);
     if (!story.empty()) {
         out.error->detail += ". The model's process has ended: " + story;
