@@ -153,6 +153,9 @@ private:
             keep_alive = close_account(outcome, account);
             if (must_answer(outcome)) {
                 step = *outcome.error;
+            } else if (!outcome.error && !exchange.body_done()) {
+                // An early answer: a reset would take it from a client that still sends.
+                co_await linger_and_close(client_);
             }
         } else if (const auto* control = std::get_if<ToControl>(&step)) {
             api::Control room(*context_, config_, head, exchange);
