@@ -10,16 +10,21 @@ from corral_upstream import Upstream
 ASK = make_request("POST", "/v1/completions", {"model": "a"})
 OLD = ASK.replace(b"HTTP/1.1", b"HTTP/1.0")
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+KEPT = {"model"}  # whose connections serve more than one request
 
 
 class Front:
-    """One Corral and the model behind it. Each test starts with no kept connection."""
+    """One Corral and the model behind it, its own or a peer's. Each test starts with no kept
+    connection."""
 
-    def __init__(self, folder):
-        self.yard, self.upstream = Yard(folder), Upstream()
-        self.corral = self.yard.serve({"models": {"a": self.upstream.config()}})
+    def __init__(self, folder, whose):
+        self.yard, self.upstream, self.whose = Yard(folder), Upstream(), whose
+        peer = {"proxy": f"http://127.0.0.1:{self.upstream.port}", "models": ["a"]}
+        own = {"models": {"a": self.upstream.config()}}
+        self.corral = self.yard.serve(own if whose == "model" else {"peers": {"p": peer}})
         self.connect = self.corral.connect
-        assert self.corral.post("/models/load", {"model": "a"}).status == 200
+        if whose == "model":
+            assert self.corral.post("/models/load", {"model": "a"}).status == 200
         while self.upstream.has_another():  # Corral looked whether somebody listens
             pass
 
@@ -34,9 +39,9 @@ class Front:
         return [line for line in self.corral.log.splitlines() if mark in line]
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    front = Front(tmp_path_factory.mktemp("truth"))
+@pytest.fixture(scope="module", params=["model", "peer"])
+def shared(request, tmp_path_factory):
+    front = Front(tmp_path_factory.mktemp("truth"), request.param)
     yield front
     assert front.corral.get("/health").status == 200
     front.upstream.close()
@@ -50,6 +55,14 @@ def front(shared):
     for connection in shared.upstream.accepted:
         connection.close()
     assert not shared.upstream.has_another(), "a connection that nobody expected"
+
+
+@pytest.fixture
+def keeper(front):
+    """The same, for tests of what happens on a kept connection."""
+    if front.whose not in KEPT:
+        pytest.skip("connections to peers are not kept")
+    return front
 
 
 def finish(upstream, how):
@@ -168,10 +181,10 @@ STALE = {
 
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 @pytest.mark.parametrize("said,again", STALE.values(), ids=STALE.keys())
-def test_only_a_kept_connection_without_a_byte_is_worth_another_try(front, said, again, how):
+def test_only_a_kept_connection_without_a_byte_is_worth_another_try(keeper, said, again, how):
     """Guards: one transparent retry where the model cannot have begun to answer, none elsewhere."""
-    with front.connect() as client:
-        kept = front.ask(client)
+    with keeper.connect() as client:
+        kept = keeper.ask(client)
         kept.answer()
         assert client.read_response().status == 200
         client.send(ASK)
@@ -179,29 +192,29 @@ def test_only_a_kept_connection_without_a_byte_is_worth_another_try(front, said,
         kept.try_send(said)
         finish(kept, how)
         if again:
-            fresh = front.upstream.accept()
+            fresh = keeper.upstream.accept()
             assert fresh.read_request() == first, "the same request, byte for byte"
             fresh.answer(b"again")
             assert client.read_response().body == b"again"
         else:
             assert client.read_response().status == 502
-            assert not front.upstream.has_another()
+            assert not keeper.upstream.has_another()
 
 
-def test_the_second_try_is_the_last(front):
+def test_the_second_try_is_the_last(keeper):
     """Guards: a model that breaks off each time is not asked for ever."""
-    with front.connect() as client:
-        kept = front.ask(client)
+    with keeper.connect() as client:
+        kept = keeper.ask(client)
         kept.answer()
         assert client.read_response().status == 200
         client.send(ASK)
         kept.read_request()
         kept.close()
-        fresh = front.upstream.accept()
+        fresh = keeper.upstream.accept()
         fresh.read_request()
         fresh.close()
         assert client.read_response().status == 502
-        assert not front.upstream.has_another()
+        assert not keeper.upstream.has_another()
 
 
 # Answers after which the connection is not asked again.
@@ -254,11 +267,11 @@ def test_late_bytes_on_a_kept_connection_reach_nobody(front):
         ("GET", b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", "0"),
     ],
 )
-def test_an_answer_without_a_body_keeps_both_connections(front, method, raw, length):
+def test_an_answer_without_a_body_keeps_both_connections(keeper, method, raw, length):
     """Guards: no body is waited for where there is none, and the length that is told is kept."""
     page = make_request(method, "/upstream/a/x")
-    with front.connect() as client:
-        upstream = front.ask(client, page)
+    with keeper.connect() as client:
+        upstream = keeper.ask(client, page)
         for _ in range(3):
             upstream.send(raw)
             answer = client.read_response(method)
