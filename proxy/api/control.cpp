@@ -1,10 +1,10 @@
 #include "proxy/api/control.hpp"
 
+#include "proxy/api/cors.hpp"
 #include "proxy/api/llama_swap.hpp"
 #include "proxy/api/model_list.hpp"
 #include "proxy/api/profiles.hpp"
 #include "proxy/http/error_body.hpp"
-#include "proxy/http/header_edit.hpp"
 #include "proxy/http/naming.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
@@ -39,25 +39,6 @@ Answer redirect(int status, std::string location) {
     out.status = status;
     out.fields.emplace_back("Location", std::move(location));
     return out;
-}
-
-/// Pages of this machine may ask; which others may is the edge's to decide, so none here.
-Answer preflight(const http::RequestHead& head) {
-    Answer answer;
-    answer.status = 204;
-    const auto origin = head.fields.find("origin");
-    const bool local =
-        origin && (origin->starts_with("http://localhost") ||
-                   origin->starts_with("http://127.0.0.1") || origin->starts_with("http://[::1]"));
-    if (local && http::checked_value("origin", *origin)) {
-        answer.fields = {{"Access-Control-Allow-Origin", std::string(*origin)},
-                         {"Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS"},
-                         {"Access-Control-Allow-Headers",
-                          "Content-Type, Authorization, Accept, X-Requested-With"},
-                         {"Access-Control-Max-Age", "86400"},
-                         {"Vary", "Origin"}};
-    }
-    return answer;
 }
 
 Listing listing(const Config& config, const ProfileConfig* profile, const StateOf& state_of) {
@@ -99,7 +80,9 @@ Result<Answer> Control::answer_at_once(const RouteMatch& match) const {
             return text("OK");
         case RouteKind::models_list: {
             const StateOf state_of = states_of(context_.fleet);
-            return json(models_list(listing(*config_, profile, state_of)));
+            Answer list = json(models_list(listing(*config_, profile, state_of)));
+            allow_reading(head_, list);  // as llama-swap does for this list alone
+            return list;
         }
         case RouteKind::model_info:
             return model_info(match.rest);

@@ -271,6 +271,29 @@ def test_one_model_can_be_asked_for(front, name):
     assert (missing.status, missing.error["code"]) == (404, "model_not_found")
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/nope", "/upstream/a/x", "/v1/completions", "*"])
+def test_every_options_is_answered_here(front, path):
+    """Guards: 204 for any path, whether it exists or not (§1.0); nothing reaches a model, and only
+    pages of this machine are let in."""
+    seen = len(front.engines["a"].recorded)
+    for origin, allowed in (("http://localhost:3000", True), ("http://localhost.evil", False)):
+        asked = [("Origin", origin), ("Access-Control-Request-Headers", "x-own, a b")]
+        answer = front.corral.request("OPTIONS", path, fields=asked)
+        assert (answer.status, answer.body) == (204, b"")
+        assert answer.all("Access-Control-Allow-Origin") == [origin] * allowed
+        assert answer.all("Access-Control-Allow-Headers") == ["x-own"] * allowed
+    assert len(front.engines["a"].recorded) == seen
+
+
+def test_the_list_of_models_may_be_read_by_pages_of_this_machine(front):
+    """Guards: a page that is served elsewhere on this machine finds the models (§1.0)."""
+    for path in ("/v1/models", "/models"):
+        answer = front.corral.get(path, fields=[("Origin", "http://127.0.0.1:3000")])
+        assert answer.field("Access-Control-Allow-Origin") == "http://127.0.0.1:3000"
+        answer = front.corral.get(path, fields=[("Origin", "http://example.org")])
+        assert answer.field("Access-Control-Allow-Origin") is None
+
+
 def test_no_case_above_started_a_model_that_it_did_not_name(front):
     """Guards: nothing is loaded by a redirect, an error or a list."""
     assert front.engines["never"].starts == []
