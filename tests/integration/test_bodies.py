@@ -340,6 +340,29 @@ def test_an_edited_body_leaves_with_one_framing(front, framing):
         assert client.read_response().status == 200
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("model_first", [True, False])
+def test_a_forms_rest_streams_behind_its_new_name(front, model_first, framing):
+    """Guards: useModelName in a form changes the one value, whether it stands before or behind a
+    large file, with one framing that fits."""
+    file = part(b"file", b"\0\xff\r\n--" * 50_000, b'; filename="f"\r\nContent-Type: audio/wav')
+    named = [part(b"model", b"c"), file] if model_first else [file, part(b"model", b"c")]
+    body = b"".join(named) + END
+    fields = [FORM]
+    sent = body
+    if framing == "chunked":
+        pieces = [body[i : i + 9999] for i in range(0, len(body), 9999)]
+        fields, sent = [FORM, ("Transfer-Encoding", "chunked")], chunked(*pieces)
+    with front.corral.connect() as client:
+        client.send(make_request("POST", "/v1/audio/transcriptions", sent, fields))
+        upstream = front.upstream.accept()
+        _, head, got = upstream.read_request()
+        assert got == body.replace(part(b"model", b"c"), part(b"model", b"real"))
+        assert head["content-type"] == FORM[1]
+        upstream.answer()
+        assert client.read_response().status == 200
+
+
 def test_request_trailers_end_at_the_proxy(front):
     """Guards: a field that comes behind the body was not checked and reaches nobody."""
     body = b'd\r\n{"model":"b"}\r\n0\r\nX-T: 1\r\nContent-Length: 9\r\n\r\n'

@@ -439,3 +439,67 @@ def test_a_delivered_answer_is_no_499(front):
             assert (answer.body, answer.field("Connection")) == (b"all", "close")
     assert front.corral.get("/health").status == 200
     assert len(front.log_lines("status=499")) == logged
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_model_that_breaks_during_an_upload_is_502(front, framing, how):
+    """Guards: the end of the model's connection ends the upload, too: the client is told and not
+    left sending."""
+    first, second = uploading(framing=framing)
+    with front.connect() as client:
+        client.send(first)
+        upstream = front.upstream.accept()
+        upstream.read_request_head()
+        finish(upstream, how)
+        answer = client.read_response()
+        assert (answer.status, answer.error["type"]) == (502, "server_error")
+        assert answer.field("Connection") == "close"
+        client.try_send(second)
+        assert client.read_until_closed() == b""
+        assert not front.upstream.has_another()
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+def test_a_client_that_leaves_its_upload_behind_an_answer_ends_both(front, how):
+    """Guards: an answer that streams while the upload does ends with its client."""
+    first, _ = uploading(framing="chunked")
+    client = front.connect()
+    client.send(first)
+    upstream = front.upstream.accept()
+    upstream.read_request_head()
+    upstream.send(STREAM + b"3\r\nabc\r\n")
+    client.read_head()
+    leave(client, how)
+    assert b"\r\n0\r\n" not in upstream.wait_until_gone()
+
+
+def test_a_request_without_a_body_may_be_asked_again(keeper):
+    """Guards: the retry is there for GET as for POST, with the same head."""
+    page = make_request("GET", "/upstream/a/x?y=%20", fields=[("X-Own", "1")])
+    with keeper.connect() as client:
+        kept = keeper.ask(client, page)
+        kept.answer()
+        client.read_response()
+        client.send(page)
+        assert kept.read_request() == kept.request
+        kept.close()
+        fresh = keeper.upstream.accept()
+        assert fresh.read_request() == kept.request
+        fresh.answer(b"again")
+        assert client.read_response().body == b"again"
+
+
+def test_an_upload_that_streams_goes_on_a_fresh_connection(keeper):
+    """Guards: what cannot be sent twice never meets a connection that may be stale."""
+    first, second = uploading()
+    with keeper.connect() as client:
+        kept = keeper.ask(client)
+        kept.answer()
+        assert client.read_response().status == 200
+        client.send(first)
+        fresh = keeper.upstream.accept()
+        client.send(second)
+        assert fresh.read_request()[2].endswith(b'x"}')
+        fresh.answer()
+        assert client.read_response().status == 200
