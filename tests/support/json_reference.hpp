@@ -1,13 +1,19 @@
 #pragma once
-// What edits of JSON mean, said a second time on parsed documents: the reference that json_edit is
-// held against, which works on text. Slow and simple on purpose. For unit tests and fuzz targets.
+// What a body means, said a second time on parsed documents: the reference that model_field and
+// json_edit, which work on text, are held against. Slow and simple on purpose. For unit tests and
+// fuzz targets.
 
 #include "proxy/http/json_edit.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace corral::http::reference {
 
@@ -69,6 +75,64 @@ inline bool apply(Json& document, std::span<const JsonEdit> edits) {
         }
     }
     return true;
+}
+
+/// What nlohmann sees in a document that it reads through once, where a tree would hide it.
+class Reading final : public nlohmann::json_sax<Json> {
+public:
+    explicit Reading(std::string_view text)
+        : valid_(nlohmann::json::sax_parse(text.begin(), text.end(), this)) {}
+
+    /// It is JSON, and neither too deep nor with two models at its top.
+    [[nodiscard]] bool acceptable() const { return valid_ && deepest_ <= 128 && models_ <= 1; }
+    /// nlohmann has no opinion: a number is too large for a double, which JSON allows.
+    [[nodiscard]] bool overflows() const { return overflows_; }
+    [[nodiscard]] std::size_t deepest() const { return deepest_; }
+
+    bool null() override { return true; }
+    bool boolean(bool) override { return true; }
+    bool number_integer(number_integer_t) override { return true; }
+    bool number_unsigned(number_unsigned_t) override { return true; }
+    bool number_float(number_float_t, const string_t&) override { return true; }
+    bool string(string_t&) override { return true; }
+    bool binary(binary_t&) override { return true; }
+    bool start_object(std::size_t) override { return open(); }
+    bool start_array(std::size_t) override { return open(); }
+    bool key(string_t& text) override {
+        models_ += depth_ == 1 && text == "model" ? 1 : 0;
+        return true;
+    }
+    bool end_object() override { return depth_-- > 0; }
+    bool end_array() override { return depth_-- > 0; }
+    bool parse_error(std::size_t, const std::string&,
+                     const nlohmann::detail::exception& error) override {
+        overflows_ = error.id == 406;
+        return false;
+    }
+
+private:
+    bool open() {
+        deepest_ = std::max(deepest_, ++depth_);
+        return true;
+    }
+
+    std::size_t depth_ = 0, deepest_ = 0, models_ = 0;
+    bool overflows_ = false;
+    bool valid_;  ///< last: what is above it is counted while it is found out
+};
+
+/// Whether `model`, whose value stands in the text at `span`, is what the document names: a number
+/// as it is written, a string without its escapes, nothing when it names none. Requires: JSON.
+inline bool names_model(std::string_view text, std::string_view model,
+                        std::pair<std::uint64_t, std::uint64_t> span) {
+    const auto json = Json::parse(text);
+    const auto value = json.is_object() ? json.value("model", Json()) : Json();
+    if (!value.is_number() && (!value.is_string() || value == "")) {
+        return model.empty();
+    }
+    const auto raw = text.substr(span.first, span.second - span.first);
+    return Json::parse(raw, nullptr, false) == value &&
+           (value.is_string() ? value : Json(raw)) == model;
 }
 
 /// How many bytes of `a` stand at its beginning or end in `b` as well: all but the one stretch
