@@ -254,7 +254,7 @@ void MultipartModel::take_after_boundary(std::string_view& bytes) {
         }
         at_ = At::part_head;
         line_.clear();
-        disposition_.clear();
+        disposition_.reset();
         head_bytes_ = 0;
     } else if (line_.size() >= padding_bytes_max || line_.ends_with('\r') || line_ == "-" ||
                (c != ' ' && c != '\t' && c != '\r' && !(c == '-' && line_.empty()))) {
@@ -300,16 +300,16 @@ void MultipartModel::end_head_line() {
         return fail("a line of a part's head has a control character");
     }
     if (equals_no_case(found, name)) {
-        if (!disposition_.empty()) {
+        if (disposition_) {
             return fail("a part has two Content-Disposition lines");
         }
-        disposition_ = value;
+        disposition_ = std::string(value);
     }
     line_.clear();
 }
 
 void MultipartModel::begin_part() {
-    const auto part = read_disposition(disposition_);
+    const auto part = read_disposition(disposition_.value_or(""));
     if (part == Part::malformed) {
         return fail("a part's Content-Disposition is malformed");
     }

@@ -63,8 +63,8 @@ private:
     At at_ = At::preamble;
     bool keeping_ = false, has_model_ = false, saw_model_ = false;
     std::size_t parts_ = 0;
-    std::string line_;         ///< of a part's head, or what follows a boundary
-    std::string disposition_;  ///< the part's Content-Disposition
+    std::string line_;                        ///< of a part's head, or what follows a boundary
+    std::optional<std::string> disposition_;  ///< the part's Content-Disposition
     std::size_t head_bytes_ = 0;
     std::uint64_t offset_ = 0;
     std::pair<std::uint64_t, std::uint64_t> span_{0, 0};

@@ -104,6 +104,8 @@ const std::vector<Row> rows{
     {false, "bare CR in a part's head", "--b\r\nA: b\rc\r\n\r\nx\r\n" + end, ""},
     {false, "two dispositions",
      part("name=x", "y", "Content-Disposition: form-data; name=model\r\n") + end, ""},
+    {false, "two dispositions, the first of them empty",
+     "--b\r\nContent-Disposition:\r\n" + model.substr(5) + end, ""},
     {false, "two names", part("name=model; name=x", "y") + end, ""},
     {false, "open quote", part("name=\"model", "y") + end, ""},
     {false, "text between parameters", part("name=\"model\" x", "y") + end, ""},
