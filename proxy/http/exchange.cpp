@@ -354,7 +354,7 @@ asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEd
                   relay_into(out, upstream));
     }
     client_.unwatch();
-    if (client_gone_) {
+    if (client_gone_ && out.error) {
         out.error = client_left();
     } else if (refusal_) {
         out.error = std::move(refusal_);

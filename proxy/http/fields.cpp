@@ -5,6 +5,13 @@
 #include <algorithm>
 
 namespace corral::http {
+namespace {
+
+constexpr std::string_view separator = ": ";
+constexpr std::string_view line_end = "\r\n";
+constexpr std::size_t usual_fields = 24;
+
+}  // namespace
 
 std::optional<std::string_view> next_element(std::string_view& list) noexcept {
     while (!list.empty()) {
@@ -16,19 +23,6 @@ std::optional<std::string_view> next_element(std::string_view& list) noexcept {
         }
     }
     return std::nullopt;
-}
-
-std::string_view Fields::name_of(const Entry& entry) const noexcept {
-    return {text_.data() + entry.name_at, entry.name_size};
-}
-
-std::string_view Fields::value_of(const Entry& entry) const noexcept {
-    return {text_.data() + entry.value_at, entry.value_size};
-}
-
-Field Fields::operator[](std::size_t index) const noexcept {
-    const Entry& entry = entries_[index];
-    return {name_of(entry), value_of(entry)};
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const noexcept {
@@ -64,11 +58,34 @@ bool Fields::lists(std::string_view name, std::string_view element) const noexce
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
-    const auto name_at = static_cast<std::uint32_t>(text_.size());
-    const auto value_at = static_cast<std::uint32_t>(text_.size() + name.size());
-    entries_.push_back({name_at, static_cast<std::uint32_t>(name.size()), value_at,
-                        static_cast<std::uint32_t>(value.size())});
-    text_.append(name).append(value);
+    const std::size_t name_at = text_.size();
+    text_.append(name).append(separator).append(value).append(line_end);
+    add_held(name_at, name.size(), name_at + name.size() + separator.size(), value.size());
+}
+
+void Fields::hold(std::string_view lines) {
+    text_ = lines;
+    entries_.reserve(usual_fields);
+}
+
+void Fields::add_held(std::size_t name_at, std::size_t name_size, std::size_t value_at,
+                      std::size_t value_size) {
+    entries_.push_back({static_cast<std::uint32_t>(name_at), static_cast<std::uint32_t>(name_size),
+                        static_cast<std::uint32_t>(value_at),
+                        static_cast<std::uint32_t>(value_size)});
+}
+
+std::string_view Fields::line(std::size_t index) const noexcept {
+    const Entry& entry = entries_[index];
+    const std::string_view text(text_);
+    const std::size_t name_end = entry.name_at + entry.name_size;
+    const std::size_t value_end = entry.value_at + entry.value_size;
+    if (entry.value_at != name_end + separator.size() ||
+        text.substr(name_end, separator.size()) != separator ||
+        text.substr(value_end, line_end.size()) != line_end) {
+        return {};
+    }
+    return text.substr(entry.name_at, value_end + line_end.size() - entry.name_at);
 }
 
 std::size_t Fields::remove(std::string_view name) {
@@ -77,11 +94,6 @@ std::size_t Fields::remove(std::string_view name) {
     std::erase_if(entries_,
                   [&](const Entry& entry) { return equals_no_case(name_of(entry), name); });
     return before - entries_.size();
-}
-
-void Fields::reserve(std::size_t bytes, std::size_t fields) {
-    text_.reserve(bytes);
-    entries_.reserve(fields);
 }
 
 }  // namespace corral::http

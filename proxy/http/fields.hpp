@@ -28,7 +28,10 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
     /// Requires: index < size().
-    [[nodiscard]] Field operator[](std::size_t index) const noexcept;
+    [[nodiscard]] Field operator[](std::size_t index) const noexcept {
+        const Entry& entry = entries_[index];
+        return {name_of(entry), value_of(entry)};
+    }
 
     /// The value of the first field of this name.
     [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
@@ -38,11 +41,17 @@ public:
 
     /// Appends a field. Requires: a valid name and value (header_edit.hpp, checked_value).
     void add(std::string_view name, std::string_view value);
+    /// Takes a copy of a head's field lines, for add_held(); comes first, once.
+    void hold(std::string_view lines);
+    /// Appends a field that stands in the held lines: its name at `name_at`, its value at
+    /// `value_at`. Requires: CR LF behind the value or the spaces that follow it.
+    void add_held(std::size_t name_at, std::size_t name_size, std::size_t value_at,
+                  std::size_t value_size);
+    /// The field as one line, `Name: value` and CR LF, if it stands here like that; else empty.
+    /// Lines of neighbours are neighbours in memory.
+    [[nodiscard]] std::string_view line(std::size_t index) const noexcept;
     /// Removes every field of this name; gives how many there were.
     std::size_t remove(std::string_view name);
-
-    /// Reserves for a head of `bytes` bytes with about `fields` fields.
-    void reserve(std::size_t bytes, std::size_t fields);
 
     class Iterator {
     public:
@@ -66,8 +75,12 @@ private:
     struct Entry {
         std::uint32_t name_at, name_size, value_at, value_size;
     };
-    [[nodiscard]] std::string_view name_of(const Entry& entry) const noexcept;
-    [[nodiscard]] std::string_view value_of(const Entry& entry) const noexcept;
+    [[nodiscard]] std::string_view name_of(const Entry& entry) const noexcept {
+        return {text_.data() + entry.name_at, entry.name_size};
+    }
+    [[nodiscard]] std::string_view value_of(const Entry& entry) const noexcept {
+        return {text_.data() + entry.value_at, entry.value_size};
+    }
 
     std::string text_;
     std::vector<Entry> entries_;
@@ -79,7 +92,7 @@ private:
         return false;
     }
     for (std::size_t i = 0; i < a.size(); ++i) {
-        if (chars::to_lower(a[i]) != chars::to_lower(b[i])) {
+        if (a[i] != b[i] && chars::to_lower(a[i]) != chars::to_lower(b[i])) {
             return false;
         }
     }

@@ -19,9 +19,10 @@ Error malformed(std::string detail) {
     return {Errc::upstream_malformed, Blame::upstream, std::move(detail)};
 }
 
-/// Takes the next line off a head without its CRLF. Requires: a head that scan_head() accepted.
+/// Takes the next line off a head without its CRLF. Requires: a head that a HeadScanner accepted,
+/// so that a CR ends a line.
 std::string_view next_line(std::string_view& head) noexcept {
-    const auto end = head.find("\r\n");
+    const auto end = head.find('\r');
     const auto line = head.substr(0, end);
     head.remove_prefix(end == std::string_view::npos ? head.size() : end + 2);
     return line;
@@ -62,25 +63,29 @@ bool is_look_alike(std::string_view name) noexcept {
 /// Reads the field lines of a head. The error text is the same for both directions. That values
 /// have no control characters was seen by HeadScanner.
 std::optional<std::string> read_fields(std::string_view lines, Fields& out) {
-    out.reserve(lines.size(), 16);
+    out.hold(lines);
+    const char* const begin = lines.data();
+    const auto place = [begin](std::string_view part) {
+        return static_cast<std::size_t>(part.data() - begin);
+    };
     while (!lines.empty()) {
         const auto line = next_line(lines);
         if (line.empty()) {
             return std::nullopt;
         }
-        const auto colon = line.find(':');
-        if (colon == std::string_view::npos) {
-            return "a header line has no colon (RFC 9112 section 5)";
-        }
-        const auto name = line.substr(0, colon);
-        if (!chars::is_token(name)) {
-            return "a header name has a character that names do not have; note that no space may "
-                   "stand before the colon (RFC 9112 section 5.1)";
+        const auto name = line.substr(0, chars::prefix_of(line, chars::token));
+        const auto rest = line.substr(name.size());
+        if (name.empty() || !rest.starts_with(':')) {
+            return line.find(':') == std::string_view::npos
+                       ? "a header line has no colon (RFC 9112 section 5)"
+                       : "a header name has a character that names do not have; note that no space "
+                         "may stand before the colon (RFC 9112 section 5.1)";
         }
         if (is_look_alike(name)) {
             return "a header name looks like that of a framing field but is not the same";
         }
-        out.add(name, chars::trim(line.substr(colon + 1)));
+        const auto value = chars::trim(rest.substr(1));
+        out.add_held(place(name), name.size(), place(value), value.size());
     }
     return std::nullopt;
 }
@@ -365,13 +370,19 @@ Result<void> frame_response(const ResponseContext& context, ResponseHead& out) {
 }  // namespace
 
 Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits) {
-    auto scan = scan_head(head, limits);
+    HeadScanner scanner(limits);
+    auto scan = scanner.scan(head);
     if (scan.error) {
         return *std::move(scan.error);
     }
     if (scan.state != HeadScan::State::complete || scan.bytes != head.size()) {
         return bad("the head is not complete");
     }
+    return parse_request_head(scanner.clean(head));
+}
+
+Result<RequestHead> parse_request_head(CleanHead clean) {
+    std::string_view head = clean.text();
     if (head.starts_with("\r\n")) {
         head.remove_prefix(2);
     }
@@ -398,13 +409,19 @@ Result<RequestHead> parse_request_head(std::string_view head, const Limits& limi
 
 Result<ResponseHead> parse_response_head(std::string_view head, const ResponseContext& context,
                                          const Limits& limits) {
-    auto scan = scan_head(head, limits, HeadOf::response);
+    HeadScanner scanner(limits, HeadOf::response);
+    auto scan = scanner.scan(head);
     if (scan.error) {
         return *std::move(scan.error);
     }
     if (scan.state != HeadScan::State::complete || scan.bytes != head.size()) {
         return malformed("the answer's head is not complete");
     }
+    return parse_response_head(scanner.clean(head), context);
+}
+
+Result<ResponseHead> parse_response_head(CleanHead clean, const ResponseContext& context) {
+    std::string_view head = clean.text();
     ResponseHead out;
     if (auto read = read_status_line(next_line(head), out); !read) {
         return std::move(read).error();

@@ -41,6 +41,17 @@ struct HeadScan {
 
 enum class HeadOf : std::uint8_t { request, response };
 
+/// A head that a HeadScanner has seen to its end: none of its bytes needs to be looked for again.
+class CleanHead {
+public:
+    [[nodiscard]] std::string_view text() const noexcept { return text_; }
+
+private:
+    friend class HeadScanner;
+    explicit CleanHead(std::string_view text) noexcept : text_(text) {}
+    std::string_view text_;
+};
+
 /// Finds the end of a head as its bytes arrive, each looked at once. Refuses early what can never
 /// become clean: bare CR or LF, control bytes, folded lines, too many bytes, lines or fields. One
 /// empty line before a request line is let pass (RFC 9112 §2.2). One scanner a head.
@@ -50,6 +61,8 @@ public:
     /// `bytes` are all bytes of the connection from the start of the head on: those of the call
     /// before and what came since. After complete or refused: same answer until restart().
     [[nodiscard]] HeadScan scan(std::string_view bytes);
+    /// The head among these bytes. Requires: scan() of them said complete.
+    [[nodiscard]] CleanHead clean(std::string_view bytes) const noexcept;
     /// Forgets everything: a new head begins.
     void restart() noexcept;
 
@@ -84,9 +97,10 @@ struct RequestHead {
     std::string upgrade;  ///< protocols asked for by Upgrade, without body only; usually empty
 };
 
-/// Parses a head that HeadScanner called complete (it checks everything again, so that any bytes
-/// are safe). Errors are the client's: bad_request 400, head_too_large 431, unsupported 501 and the
-/// exact statuses 414, 417, 505. After any of them the connection cannot be used on.
+/// Parses a head, any bytes if they were not scanned yet. Errors are the client's: bad_request 400,
+/// head_too_large 431, unsupported 501 and the exact statuses 414, 417, 505. After any of them the
+/// connection cannot be used on.
+[[nodiscard]] Result<RequestHead> parse_request_head(CleanHead head);
 [[nodiscard]] Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits);
 
 struct ResponseHead {
@@ -112,6 +126,8 @@ struct ResponseContext {
 
 /// Parses an upstream's head. Everything unclean is upstream_malformed (502): nothing of such an
 /// answer may be passed on and the connection must be dropped.
+[[nodiscard]] Result<ResponseHead> parse_response_head(CleanHead head,
+                                                       const ResponseContext& context);
 [[nodiscard]] Result<ResponseHead> parse_response_head(std::string_view head,
                                                        const ResponseContext& context,
                                                        const Limits& limits);

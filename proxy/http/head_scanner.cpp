@@ -1,4 +1,5 @@
 // The part of head_rules.hpp that runs while a head arrives, and the form of a host.
+#include "proxy/http/byte_search.hpp"
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/http_chars.hpp"
@@ -6,6 +7,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -59,21 +61,23 @@ void HeadScanner::end_line(bool empty) {
 HeadScan HeadScanner::scan(std::string_view bytes) {
     while (!verdict_ && at_ < bytes.size()) {
         // A CR is looked at together with the byte behind it: whatever comes there must be LF.
-        const auto end = std::min({bytes.size(), bytes_max_, line_begin_ + line_max_ + 2});
         const bool after_return = at_ > line_begin_ && bytes[at_ - 1] == '\r';
-        if (!after_return && at_ > line_begin_ && at_ < end) {
-            const auto* stop = bytes.data() + end;
-            const auto* from = bytes.data() + at_;
-            const auto* to = std::find_if(from, stop, [](char c) {
-                return !chars::field_value[static_cast<unsigned char>(c)];
-            });
-            at_ += static_cast<std::size_t>(to - from);
+        const bool folded = at_ == line_begin_ && (bytes[at_] == ' ' || bytes[at_] == '\t');
+        const auto end = std::min({bytes.size(), bytes_max_, line_begin_ + line_max_ + 2});
+        if (!after_return && !folded && at_ < end) {
+            at_ += find_byte(bytes.substr(at_, end - at_), is_unclean);
+            if (at_ > line_begin_ && at_ + 2 <= end && bytes.substr(at_, 2) == "\r\n") {
+                at_ += 2;
+                end_line(false);
+                line_begin_ = at_;
+                continue;
+            }
         }
         if (at_ < bytes.size()) {
             scan_byte(bytes);
         }
     }
-    return verdict_.value_or(HeadScan{});
+    return verdict_ ? *verdict_ : HeadScan{};
 }
 
 /// The first byte of a line, the end of one, or a byte that must not be there.
@@ -106,6 +110,11 @@ void HeadScanner::scan_byte(std::string_view bytes) {
         return refuse("it has a control character");
     }
     ++at_;
+}
+
+CleanHead HeadScanner::clean(std::string_view bytes) const noexcept {
+    assert(verdict_ && verdict_->state == HeadScan::State::complete);
+    return CleanHead(bytes.substr(0, at_));
 }
 
 HeadScan scan_head(std::string_view bytes, const Limits& limits, HeadOf of) {

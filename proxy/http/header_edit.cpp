@@ -10,18 +10,23 @@
 namespace corral::http {
 namespace {
 
+constexpr std::string_view separator = ": ";
+constexpr std::string_view line_end = "\r\n";
+
 /// Writes one head. Errors are remembered and come out at the end.
 class HeadWriter {
 public:
     explicit HeadWriter(std::size_t expected) { text_.reserve(expected); }
 
     void start(std::string_view first, std::string_view second, std::string_view third) {
-        text_.append(first).append(" ").append(second).append(" ").append(third).append("\r\n");
+        text_.append(first).append(" ").append(second).append(" ").append(third).append(line_end);
     }
     /// A field that was checked when it came in.
     void copy(std::string_view name, std::string_view value) {
-        text_.append(name).append(": ").append(value).append("\r\n");
+        text_.append(name).append(separator).append(value).append(line_end);
     }
+    /// Fields that came as they leave.
+    void copy(std::string_view lines) { text_.append(lines); }
     /// A field that we make.
     void put(std::string_view name, std::string_view value) {
         if (const auto checked = checked_value(name, value)) {
@@ -44,13 +49,36 @@ private:
 };
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) noexcept {
-    return std::any_of(names.begin(), names.end(),
-                       [&](std::string_view each) { return equals_no_case(name, each); });
+    return std::any_of(names.begin(), names.end(), [&](std::string_view each) {
+        return name.size() == each.size() && equals_no_case(name, each);
+    });
 }
 
 bool is_set(std::string_view name, std::span<const Field> set) noexcept {
     return std::any_of(set.begin(), set.end(),
                        [&](const Field& each) { return equals_no_case(name, each.name); });
+}
+
+/// Copies the fields that are kept, neighbours in one go.
+void copy_fields(HeadWriter& out, const Fields& fields, const auto& is_kept) {
+    std::string_view run;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        const Field field = fields[i];
+        if (!is_kept(field.name)) {
+            continue;
+        }
+        const std::string_view line = fields.line(i);
+        if (!line.empty() && run.data() + run.size() == line.data()) {
+            run = {run.data(), run.size() + line.size()};
+            continue;
+        }
+        out.copy(run);
+        run = line;
+        if (line.empty()) {
+            out.copy(field.name, field.value);
+        }
+    }
+    out.copy(run);
 }
 
 /// Fields that Connection names are for the next hop only. Framing and Host are ours anyhow.
@@ -168,7 +196,15 @@ bool is_hop_by_hop(std::string_view name) noexcept {
         "http2-settings",
         "expect",
     };
-    return is_one_of(name, names);
+    // Most names are told by their length.
+    constexpr std::uint32_t lengths = [&] {
+        std::uint32_t out = 0;
+        for (const auto each : names) {
+            out |= 1U << each.size();
+        }
+        return out;
+    }();
+    return name.size() < 32 && (lengths >> name.size() & 1U) != 0 && is_one_of(name, names);
 }
 
 Result<std::string> serialize_request_head(const RequestHead& head, const RequestEdit& edit) {
@@ -181,14 +217,12 @@ Result<std::string> serialize_request_head(const RequestHead& head, const Reques
     out.put("Host", edit.host.empty() ? std::string_view(head.host) : edit.host);
     const Nominated nominated(head.fields);
     const bool forwarded = !edit.client_address.empty();
-    for (const Field field : head.fields) {
-        const bool ours = equals_no_case(field.name, "host") ||
-                          (forwarded && equals_no_case(field.name, "x-forwarded-for"));
-        if (!ours && !is_hop_by_hop(field.name) && !nominated.has(field.name) &&
-            !is_one_of(field.name, edit.drop) && !is_set(field.name, edit.set)) {
-            out.copy(field.name, field.value);
-        }
-    }
+    copy_fields(out, head.fields, [&](std::string_view name) {
+        const bool ours =
+            equals_no_case(name, "host") || (forwarded && equals_no_case(name, "x-forwarded-for"));
+        return !ours && !is_hop_by_hop(name) && !nominated.has(name) &&
+               !is_one_of(name, edit.drop) && !is_set(name, edit.set);
+    });
     if (head.fields.lists("te", "trailers")) {
         out.put("TE", "trailers");
     }
@@ -218,12 +252,10 @@ Result<std::string> serialize_response_head(const ResponseHead& head, const Resp
     out.start("HTTP/1.1", status_text(head.status),
               head.reason.empty() ? own : std::string_view(head.reason));
     const Nominated nominated(head.fields);
-    for (const Field field : head.fields) {
-        if (!is_hop_by_hop(field.name) && !nominated.has(field.name) &&
-            !is_one_of(field.name, edit.drop) && !is_set(field.name, edit.set)) {
-            out.copy(field.name, field.value);
-        }
-    }
+    copy_fields(out, head.fields, [&](std::string_view name) {
+        return !is_hop_by_hop(name) && !nominated.has(name) && !is_one_of(name, edit.drop) &&
+               !is_set(name, edit.set);
+    });
     put_stream_fields(out, head, edit);
     for (const Field& field : edit.set) {
         out.put(field.name, field.value);

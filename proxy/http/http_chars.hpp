@@ -3,6 +3,7 @@
 // only. Pure; any thread.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -54,13 +55,20 @@ inline constexpr Table digit = [] {
     return out;
 }();
 
-constexpr bool all_of(std::string_view text, const Table& allowed) noexcept {
+/// How many bytes at the start of the text are of this class.
+constexpr std::size_t prefix_of(std::string_view text, const Table& allowed) noexcept {
+    std::size_t at = 0;
     for (const char c : text) {
         if (!allowed[static_cast<unsigned char>(c)]) {
-            return false;
+            break;
         }
+        ++at;
     }
-    return true;
+    return at;
+}
+
+constexpr bool all_of(std::string_view text, const Table& allowed) noexcept {
+    return prefix_of(text, allowed) == text.size();
 }
 
 constexpr bool is_token(std::string_view text) noexcept {
@@ -82,13 +90,16 @@ constexpr char to_lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-/// Without spaces and tabs at both ends (OWS).
+/// Without spaces and tabs at both ends (OWS). A part of the text, also when it is empty.
 constexpr std::string_view trim(std::string_view text) noexcept {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) {
-        return {};
+    const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+    while (!text.empty() && is_space(text.front())) {
+        text.remove_prefix(1);
     }
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+    while (!text.empty() && is_space(text.back())) {
+        text.remove_suffix(1);
+    }
+    return text;
 }
 
 /// A decimal number of digits only, at most 2^63-1; nullopt otherwise.

@@ -1,43 +1,26 @@
 #include "proxy/http/model_field.hpp"
 
+#include "proxy/http/byte_search.hpp"
 #include "proxy/http/http_chars.hpp"
 #include "proxy/http/utf8.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace corral::http {
 namespace {
 
-constexpr std::uint64_t ones = 0x0101'0101'0101'0101ULL;
-constexpr std::uint64_t highs = 0x8080'8080'8080'8080ULL;
-
-/// The top bit of each byte that ends a run of plain string bytes: `"`, `\`, a control character or
-/// anything beyond ASCII. Bytes above the first such one may be marked falsely.
-constexpr std::uint64_t special_bytes(std::uint64_t word) noexcept {
-    const auto quote = word ^ (ones * '"');
-    const auto backslash = word ^ (ones * '\\');
-    return ((quote - ones) | (backslash - ones) | (word - ones * 0x20) | word) & highs;
-}
-
-constexpr bool is_plain(unsigned char c) noexcept {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
+/// A byte that ends a run of plain string bytes: `"`, `\`, a control character or anything beyond
+/// ASCII.
+constexpr auto is_special = [](auto c) {
+    return (c < 0x20) | (c == '"') | (c == '\\') | (c >= 0x80);
+};
 
 /// How many bytes at the start of the text are plain ASCII of a string, or whole UTF-8 characters.
 /// Most bytes of most bodies are skipped here.
 std::size_t skip_string(std::string_view text) noexcept {
     std::size_t at = 0;
     while (true) {
-        for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
-            std::memcpy(&word, text.data() + at, sizeof word);
-            if (special_bytes(word) != 0) {
-                break;
-            }
-        }
-        while (at < text.size() && is_plain(static_cast<unsigned char>(text[at]))) {
-            ++at;
-        }
+        at += find_byte(text.substr(at), is_special);
         while (at < text.size() && static_cast<unsigned char>(text[at]) >= 0x80) {
             const auto [code, size] = utf8::decode(text.substr(at, 4));
             if (code == utf8::invalid) {
@@ -45,7 +28,7 @@ std::size_t skip_string(std::string_view text) noexcept {
             }
             at += size;
         }
-        if (at >= text.size() || !is_plain(static_cast<unsigned char>(text[at]))) {
+        if (at >= text.size() || is_special(static_cast<unsigned char>(text[at]))) {
             return at;
         }
     }

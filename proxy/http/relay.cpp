@@ -29,7 +29,7 @@ Error upstream_ended(const error_code& ec, std::string_view when) {
 class AnswerHead {
 public:
     AnswerHead(Wire& upstream, const RequestHead& request, const Limits& limits)
-        : upstream_(upstream), limits_(limits), scanner_(limits, HeadOf::response) {
+        : upstream_(upstream), scanner_(limits, HeadOf::response) {
         context_.request_method = request.method;
         context_.upgrade_requested = !request.upgrade.empty();
     }
@@ -44,8 +44,7 @@ public:
             if (scan.state != HeadScan::State::complete) {
                 return std::nullopt;
             }
-            const auto text = upstream_.in().data().substr(0, scan.bytes);
-            auto head = parse_response_head(text, context_, limits_);
+            auto head = parse_response_head(scanner_.clean(upstream_.in().data()), context_);
             upstream_.in().consume(scan.bytes);
             if (!head || !head->is_interim()) {
                 return head;
@@ -63,7 +62,6 @@ public:
 
 private:
     Wire& upstream_;
-    const Limits& limits_;
     ResponseContext context_;
     HeadScanner scanner_;
     int interim_ = 0;

@@ -97,8 +97,7 @@ private:
                 co_return std::move(*scan.error);
             }
             if (scan.state == HeadScan::State::complete) {
-                auto head =
-                    parse_request_head(client_.in().data().substr(0, scan.bytes), config_->limits);
+                auto head = parse_request_head(scanner.clean(client_.in().data()));
                 client_.in().consume(scan.bytes);
                 client_.set_deadline(TimePoint::max());
                 co_return head;
