@@ -37,7 +37,9 @@ endif()
 add_library(corral_asio_impl STATIC cmake/asio_impl.cpp)
 target_link_libraries(corral_asio_impl PRIVATE corral::flags PUBLIC Boost::headers Threads::Threads)
 target_compile_definitions(corral_asio_impl PUBLIC
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+  # Its recycling hands a freed large frame to a small one that lives long: 2 KiB a connection.
+  BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
 add_library(corral_beast_impl STATIC cmake/beast_impl.cpp)
 target_link_libraries(corral_beast_impl PRIVATE corral::flags PUBLIC corral_asio_impl)
 target_compile_definitions(corral_beast_impl PUBLIC BOOST_BEAST_SEPARATE_COMPILATION)

@@ -6,7 +6,6 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include <algorithm>
@@ -20,7 +19,7 @@
 namespace corral::http {
 namespace {
 
-constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+constexpr auto as_values = asio::as_tuple(asio::deferred);
 
 /// How often a peer with unread input is asked whether it has gone: the socket stays readable then,
 /// so the loop cannot tell.
@@ -53,8 +52,8 @@ struct Wire::State {
     bool timed_out = false;
 
     // The one read under way, whoever began it, and the fill() that waits for its end.
-    std::uint64_t reading = 0;  ///< its number; 0: none
-    std::uint64_t reads = 0;
+    bool reading = false;
+    bool gives_way = false;  ///< it was cancelled, so that the watch holds no buffer
     bool heard = false;
     std::unique_ptr<Waiter> waiter;
     error_code ended;  ///< what a read ahead found: the next fill() says so
@@ -102,20 +101,32 @@ struct Wire::State {
         if (room.empty()) {
             return false;
         }
-        self->reading = ++self->reads;
+        self->reading = true;
         self->socket.async_read_some(asio::mutable_buffer(room.data(), room.size()),
-                                     [self, number = self->reading](error_code ec, std::size_t n) {
-                                         if (self->reading == number) {
-                                             self->reading = 0;
-                                             self->in.commit(n);
-                                             self->heard = self->heard || n > 0;
-                                             has_read(self, ec);
-                                         }
+                                     [self](error_code ec, std::size_t n) {
+                                         self->reading = false;
+                                         self->in.commit(n);
+                                         self->heard = self->heard || n > 0;
+                                         has_read(self, ec);
                                      });
         return true;
     }
 
     static void has_read(const std::shared_ptr<State>& self, error_code ec) {
+        const bool gave_way = std::exchange(self->gives_way, false) &&
+                              ec == asio::error::operation_aborted && !self->timed_out &&
+                              self->socket.is_open();
+        if (gave_way && self->in.empty()) {
+            self->in.release();
+        }
+        if (gave_way && self->waiter && read(self)) {
+            return;  // somebody asked for it meanwhile
+        }
+        if (gave_way && self->on_gone) {
+            self->how = Watch::look;
+            watch(self);
+            return;
+        }
         if (self->waiter) {
             const auto waiter = std::move(self->waiter);
             waiter->resume(self->verdict(ec));
@@ -127,15 +138,6 @@ struct Wire::State {
         } else if (!ec && self->on_gone && self->how == Watch::read_ahead && !read(self)) {
             self->how = Watch::look;  // it has sent as much as is held of it
             look(self);
-        }
-    }
-
-    /// Forgets the read under way; its bytes, if any, are not taken from the socket.
-    void cancel_read() {
-        if (reading != 0) {
-            reading = 0;
-            error_code ignored;
-            socket.cancel(ignored);
         }
     }
 
@@ -211,7 +213,7 @@ void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waite
         at_once = asio::error::timed_out;
     } else if (state->ended) {
         at_once = state->ended;
-    } else if (state->reading == 0 && !State::read(state)) {
+    } else if (!state->reading && !State::read(state)) {
         at_once = asio::error::no_buffer_space;
     }
     if (at_once) {  // never from within the call that starts it
@@ -223,6 +225,7 @@ void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waite
     if (slot.is_connected()) {
         slot.assign([weak = std::weak_ptr<State>(state)](asio::cancellation_type) {
             if (const auto self = weak.lock()) {
+                self->gives_way = false;
                 error_code ignored;
                 self->socket.cancel(ignored);
             }
@@ -238,7 +241,14 @@ asio::awaitable<error_code> Wire::wait_readable() {
     if (state->ended) {
         co_return state->ended;
     }
-    state->cancel_read();
+    if (state->reading) {  // with a buffer; it may have bytes already, which are not lost then
+        error_code ignored;
+        state->socket.cancel(ignored);
+        const IoError read = co_await fill();
+        if (read != asio::error::operation_aborted) {
+            co_return read;
+        }
+    }
     state->in.release();
     const auto [ec] = co_await state->socket.async_wait(asio::socket_base::wait_read, as_values);
     co_return state->verdict(ec);
@@ -316,7 +326,7 @@ void Wire::watch(std::function<void()> on_gone, Watch how) {
         State::watch(state_);
     } else if (state_->ended) {
         asio::post(state_->socket.get_executor(), [state = state_] { State::gone(state); });
-    } else if (state_->reading == 0 && !State::read(state_)) {
+    } else if (!state_->reading && !State::read(state_)) {
         state_->how = Watch::look;
         State::watch(state_);
     }
@@ -333,12 +343,11 @@ void Wire::unwatch() {
 }
 
 void Wire::watch_without_buffer() {
-    if (state_->on_gone && state_->how == Watch::read_ahead && state_->reading != 0 &&
-        state_->in.empty()) {
-        state_->cancel_read();
-        state_->in.release();
-        state_->how = Watch::look;
-        State::watch(state_);
+    if (state_->on_gone && state_->how == Watch::read_ahead && state_->reading &&
+        !state_->gives_way && state_->in.empty()) {
+        state_->gives_way = true;
+        error_code ignored;
+        state_->socket.cancel(ignored);
     }
 }
 
