@@ -259,6 +259,39 @@ Result<void> check_target_and_host(std::string_view target, RequestHead& out) {
     return {};
 }
 
+/// Another HTTP in place of this one: it would carry requests past every check of ours.
+bool is_http(std::string_view protocol) noexcept {
+    return equals_no_case(protocol, "h2c") || equals_no_case(protocol, "h2") ||
+           equals_no_case(protocol.substr(0, 5), "http/");
+}
+
+/// `websocket` or `name/version`.
+bool is_protocol(std::string_view text) noexcept {
+    const auto slash = text.find('/');
+    return chars::is_token(text.substr(0, slash)) &&
+           (slash == std::string_view::npos || chars::is_token(text.substr(slash + 1)));
+}
+
+/// The protocols that Upgrade lists, without HTTP/2. Some clients ask for that with every request
+/// (Java's): they go on with HTTP/1.1, as RFC 9110 §7.8 lets us.
+Result<void> read_upgrade(RequestHead& out) {
+    for (const Field field : out.fields) {
+        if (!equals_no_case(field.name, "upgrade")) {
+            continue;
+        }
+        std::string_view list = field.value;
+        while (const auto protocol = next_element(list)) {
+            if (!is_protocol(*protocol)) {
+                return bad("Upgrade is malformed (RFC 9110 section 7.8)");
+            }
+            if (!is_http(*protocol)) {
+                out.upgrade.append(out.upgrade.empty() ? "" : ", ").append(*protocol);
+            }
+        }
+    }
+    return {};
+}
+
 Result<void> check_connection(RequestHead& out) {
     bool upgrade_listed = false;
     for (const Field field : out.fields) {
@@ -274,17 +307,9 @@ Result<void> check_connection(RequestHead& out) {
         }
     }
     out.keep_alive = wants_keep_alive(out.fields, out.minor_version);
-    if (out.fields.count("http2-settings") > 0 || out.fields.lists("upgrade", "h2c")) {
-        return Error(Errc::unsupported, Blame::client, "an upgrade to HTTP/2 is not supported");
-    }
     const bool has_body = out.framing.kind == BodyKind::chunked || out.framing.length > 0;
     if (upgrade_listed && out.minor_version >= 1 && !has_body) {
-        for (const Field field : out.fields) {
-            if (equals_no_case(field.name, "upgrade") && !field.value.empty()) {
-                out.upgrade += out.upgrade.empty() ? "" : ", ";
-                out.upgrade += field.value;
-            }
-        }
+        return read_upgrade(out);
     }
     return {};
 }
@@ -367,6 +392,28 @@ Result<void> frame_response(const ResponseContext& context, ResponseHead& out) {
     return {};
 }
 
+/// A 101 says to what it switches, and that is one of the protocols that were asked for.
+Result<void> check_switch(const ResponseContext& context, const Fields& fields) {
+    if (context.upgrade.empty()) {
+        return malformed("the answer switches protocols without having been asked to");
+    }
+    std::string_view switched = fields.find("upgrade").value_or("");
+    if (fields.count("upgrade") != 1 || !fields.lists("connection", "upgrade")) {
+        return malformed("the answer switches protocols without saying to which");
+    }
+    while (const auto protocol = next_element(switched)) {
+        std::string_view asked = context.upgrade;
+        auto each = next_element(asked);
+        while (each && !equals_no_case(*each, *protocol)) {
+            each = next_element(asked);
+        }
+        if (!each) {
+            return malformed("the answer switches to a protocol that was not asked for");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits) {
@@ -432,8 +479,10 @@ Result<ResponseHead> parse_response_head(CleanHead clean, const ResponseContext&
     if (auto framed = frame_response(context, out); !framed) {
         return std::move(framed).error();
     }
-    if (out.status == 101 && !context.upgrade_requested) {
-        return malformed("the answer switches protocols without having been asked to");
+    if (out.status == 101) {
+        if (auto checked = check_switch(context, out.fields); !checked) {
+            return std::move(checked).error();
+        }
     }
     return out;
 }

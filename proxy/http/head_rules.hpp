@@ -94,7 +94,8 @@ struct RequestHead {
     bool keep_alive = true;        ///< the client wants to go on after this request
     bool expect_continue = false;  ///< waits for 100 before it sends the body
     std::string host;     ///< authority of an absolute-form target, else Host; empty only for 1.0
-    std::string upgrade;  ///< protocols asked for by Upgrade, without body only; usually empty
+    std::string upgrade;  ///< protocols asked for by Upgrade, but for HTTP/2; usually empty, and
+                          ///< so where it does not count: with a body, or in HTTP/1.0
 };
 
 /// Parses a head, any bytes if they were not scanned yet. Errors are the client's: bad_request 400,
@@ -121,7 +122,7 @@ struct ResponseHead {
 /// What the request was, as far as it decides how its answer is read.
 struct ResponseContext {
     std::string_view request_method = "GET";
-    bool upgrade_requested = false;  ///< 101 is an error without it
+    std::string_view upgrade;  ///< RequestHead::upgrade; 101 is an error without it
 };
 
 /// Parses an upstream's head. Everything unclean is upstream_malformed (502): nothing of such an

@@ -31,7 +31,7 @@ public:
     AnswerHead(Wire& upstream, const RequestHead& request, const Limits& limits)
         : upstream_(upstream), scanner_(limits, HeadOf::response) {
         context_.request_method = request.method;
-        context_.upgrade_requested = !request.upgrade.empty();
+        context_.upgrade = request.upgrade;
     }
 
     /// Looks at what was read; nullopt: more has to come.

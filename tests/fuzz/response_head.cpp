@@ -25,9 +25,10 @@ void check(std::string_view text, const ResponseContext& context) {
         return;
     }
     require(head->status >= 100 && head->status <= 599);
-    require(head->status != 101 || context.upgrade_requested);
+    require(head->status != 101 || !context.upgrade.empty());
     ResponseEdit edit;
     edit.framing = head->framing;
+    edit.upgrade = head->status == 101;
     const auto sent = serialize_response_head(*head, edit);
     require(sent.has_value());
     const Limits wide{
@@ -41,8 +42,8 @@ void check(std::string_view text, const ResponseContext& context) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    check(text, {"GET", false});
-    check(text, {"HEAD", false});
-    check(text, {"GET", true});
+    check(text, {"GET", {}});
+    check(text, {"HEAD", {}});
+    check(text, {"GET", "websocket, x/1"});
     return 0;
 }

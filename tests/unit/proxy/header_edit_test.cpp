@@ -112,7 +112,7 @@ TEST_CASE("an upgrade is passed on only when it is to be") {
     back.upgrade = true;
     CHECK(answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
                  "Sec-WebSocket-Accept: a\r\n\r\n",
-                 back, {"GET", true}) ==
+                 back, {"GET", "websocket"}) ==
           "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: a\r\nConnection: Upgrade\r\n"
           "Upgrade: websocket\r\n\r\n");
 }
@@ -151,7 +151,7 @@ TEST_CASE("an answer keeps its fields in order and gets our framing") {
 }
 
 TEST_CASE("RFC 9110 8.6: HEAD and 304 keep the declared length, 204 and 1xx have none") {
-    CHECK(answer("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", {}, {"HEAD", false}) ==
+    CHECK(answer("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", {}, {"HEAD", {}}) ==
           "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n");
     CHECK(answer("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", {}) ==
           "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");

@@ -249,14 +249,13 @@ TEST_CASE("Host stands once and is a host") {
     });
 }
 
-TEST_CASE("upgrades to HTTP/2 are refused, others are kept for the route to decide") {
+TEST_CASE("upgrades are kept for the upstream to decide, those to another HTTP are not") {
+    // Guards: what may become a tunnel. HTTP in a tunnel would pass by every check of ours (Bishop
+    // Fox, h2c smuggling); its offer is ignored, as clients that always make it need (Java's).
     check({
-        {501, "RFC 7540 3.2: h2c",
-         get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n")},
-        {501, "h2c in a list", get("Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n")},
-        {501, "h2c without Connection (Bishop Fox, h2c smuggling)", get("Upgrade: h2c\r\n")},
-        {501, "HTTP2-Settings alone", get("HTTP2-Settings: AAMA\r\n")},
         {400, "RFC 9110 7.6.1: Connection that is no list", get("Connection: a b\r\n")},
+        {400, "RFC 9110 7.8: no protocol", get("Connection: Upgrade\r\nUpgrade: a b\r\n")},
+        {400, "RFC 9110 7.8: no version", get("Connection: Upgrade\r\nUpgrade: a/\r\n")},
         {0, "websocket", get("Connection: Upgrade\r\nUpgrade: websocket\r\n")},
     });
     const auto upgrade_of = [](const std::string& head) {
@@ -264,9 +263,19 @@ TEST_CASE("upgrades to HTTP/2 are refused, others are kept for the route to deci
     };
     CHECK(upgrade_of(get("Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n")) ==
           "websocket");
+    CHECK(upgrade_of(get("Connection: upgrade\r\nUpgrade: a,b/2\r\nUpgrade: c\r\n")) ==
+          "a, b/2, c");
     CHECK(upgrade_of(get("Upgrade: websocket\r\n")).empty());
+    CHECK(upgrade_of(get("Connection: Upgrade\r\n")).empty());
     CHECK(upgrade_of(post("Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n")).empty());
+    CHECK(upgrade_of(post("Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 0\r\n")) == "x");
     CHECK(upgrade_of("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").empty());
+    CHECK(upgrade_of(get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                         "HTTP2-Settings: AAMA\r\n"))
+              .empty());
+    CHECK(upgrade_of(get("Upgrade: h2c\r\n")).empty());
+    CHECK(upgrade_of(get("Connection: Upgrade\r\nUpgrade: H2C, websocket\r\n")) == "websocket");
+    CHECK(upgrade_of(get("Connection: Upgrade\r\nUpgrade: HTTP/2.0, h2\r\n")).empty());
 }
 
 TEST_CASE("an accepted head says what it said") {

@@ -40,7 +40,7 @@ void check(const std::vector<Row>& rows) {
 }
 
 Framing framing_of(const std::string& head, std::string_view method = "GET") {
-    return parse_response_head(head, {method, false}, limits).value().framing;
+    return parse_response_head(head, {method, {}}, limits).value().framing;
 }
 
 }  // namespace
@@ -136,19 +136,39 @@ TEST_CASE("the body's end is known from the head and the request") {
     CHECK(framing_of("HTTP/1.1 204 No\r\n\r\n") == Framing{});
     CHECK(framing_of("HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n") == Framing{});
     CHECK(framing_of("HTTP/1.1 100 Continue\r\n\r\n") == Framing{});
-    const auto head = parse_response_head(length, {"HEAD", false}, limits);
+    const auto head = parse_response_head(length, {"HEAD", {}}, limits);
     CHECK(head->declared_length == 5);
 }
 
 TEST_CASE("interim answers and upgrades are told apart") {
-    const auto parse = [](const std::string& status, bool upgrade) {
-        return parse_response_head("HTTP/1.1 " + status + "\r\nUpgrade: websocket\r\n\r\n",
-                                   {"GET", upgrade}, limits);
+    const auto parse = [](const std::string& status, std::string_view upgrade) {
+        return parse_response_head(
+            "HTTP/1.1 " + status + "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            {"GET", upgrade}, limits);
     };
-    CHECK(parse("100 Continue", false)->is_interim());
-    CHECK(parse("103 Early Hints", false)->is_interim());
-    CHECK_FALSE(parse("101 Switching Protocols", true)->is_interim());
-    CHECK(parse("101 Switching Protocols", false).has_error());
+    CHECK(parse("100 Continue", "")->is_interim());
+    CHECK(parse("103 Early Hints", "")->is_interim());
+    CHECK_FALSE(parse("101 Switching Protocols", "websocket")->is_interim());
+    CHECK(parse("101 Switching Protocols", "").has_error());
+}
+
+TEST_CASE("a 101 switches to what was asked for, and says so") {
+    // Guards: no tunnel for a protocol that the client does not speak (RFC 9110 section 7.8).
+    const auto accepted = [](std::string_view asked, const std::string& fields) {
+        const auto head =
+            parse_response_head("HTTP/1.1 101 Y\r\n" + fields + "\r\n", {"GET", asked}, limits);
+        return head.has_value();
+    };
+    const std::string connection = "Connection: keep-alive, Upgrade\r\n";
+    CHECK(accepted("websocket", connection + "Upgrade: WebSocket\r\n"));
+    CHECK(accepted("a, b/2, c", connection + "Upgrade: b/2\r\n"));
+    CHECK(accepted("a, b", connection + "Upgrade: b, a\r\n"));
+    CHECK_FALSE(accepted("a, b/2", connection + "Upgrade: b\r\n"));
+    CHECK_FALSE(accepted("websocket", connection + "Upgrade: h2c\r\n"));
+    CHECK_FALSE(accepted("websocket", connection + "Upgrade: websocket, h2c\r\n"));
+    CHECK_FALSE(accepted("websocket", connection));
+    CHECK_FALSE(accepted("websocket", "Upgrade: websocket\r\n"));
+    CHECK_FALSE(accepted("a", connection + "Upgrade: a\r\nUpgrade: a\r\n"));
 }
 
 TEST_CASE("a connection is reused only when the answer allows it") {
