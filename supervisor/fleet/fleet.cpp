@@ -50,11 +50,25 @@ asio::awaitable<bool> wait_until_ended(std::shared_ptr<Yard> yard, ModelId model
     co_return true;
 }
 
+Error no_such_model(const ModelId& model) {
+    return {Errc::model_not_found, Blame::client,
+            "there is no model \"" + log::clean(model.str()) +
+                "\". What to do: choose one of those that GET /v1/models lists."};
+}
+
+asio::awaitable<void> wait_until_told_to_go(std::shared_ptr<Yard> yard, ModelId model,
+                                            Generation generation) {
+    while (yard && yard->serves(model, generation)) {
+        const Woken woken = co_await yard->changed().wait(TimePoint::max());
+        if (woken == Woken::cancelled) {
+            co_return;
+        }
+    }
+}
+
 asio::awaitable<Result<void>> unload_one(std::shared_ptr<Yard> yard, ModelId model) {
     if (!yard->knows(model)) {
-        co_return Error(Errc::model_not_found, Blame::client,
-                        "there is no model \"" + log::clean(model.str()) +
-                            "\". What to do: choose one of those that GET /v1/models lists.");
+        co_return no_such_model(model);
     }
     const Generation generation = yard->view(model).generation;
     yard->post(Unload{model});
@@ -137,6 +151,9 @@ const ModelConfig& Lease::model() const noexcept {
 std::uint64_t Lease::generation() const noexcept {
     return impl_->generation;
 }
+asio::awaitable<void> Lease::until_told_to_go() const {
+    return wait_until_told_to_go(impl_->yard.lock(), impl_->model->id, impl_->generation);
+}
 
 Fleet::Fleet(asio::any_io_executor executor, Launcher& launcher, Prober& prober,
              std::shared_ptr<const Config> config)
@@ -157,6 +174,23 @@ std::optional<Result<Lease>> Fleet::try_acquire(const ModelId& model) {
     }
     Yard::Waiter waiter(impl_, model);  // leaves the queue again when it was not answered
     return std::move(waiter.answer);
+}
+
+Result<Lease> Fleet::attach(const ModelId& model) {
+    if (std::optional<Lease> lease = impl_->attach(model)) {
+        return std::move(*lease);
+    }
+    if (impl_->closing()) {
+        return Error(Errc::shutting_down, Blame::internal,
+                     "Corral is shutting down. What to do: try again when it is back.");
+    }
+    if (!impl_->knows(model)) {
+        return no_such_model(model);
+    }
+    return Error(Errc::conflict, Blame::client,
+                 "model " + log::clean(model.str(), 256) +
+                     " is not loaded, and a WebSocket does not load it (compat.ignoreWebsockets). "
+                     "What to do: send the model another request first.");
 }
 
 asio::awaitable<Result<void>> Fleet::unload(ModelId model) {

@@ -23,7 +23,8 @@
 namespace corral {
 
 /// The right to use a ready model. While it exists the model counts as in flight and is not stopped
-/// for another one; its destruction is the end of the request and starts the TTL.
+/// for another one; its destruction is the end of the request and starts the TTL. One that was
+/// attached counts for nothing: its model may stop at any time.
 class Lease {
 public:
     class Impl;
@@ -36,6 +37,10 @@ public:
     [[nodiscard]] const ModelConfig& model() const noexcept;
     /// Which start of the model this is: connections of an earlier one must not be used.
     [[nodiscard]] std::uint64_t generation() const noexcept;
+    /// For a use without an end of its own, which would be waited for without end: completes when
+    /// the model has been told to go (unload, a new config, shutdown; swap and TTL, which wait for
+    /// a lease, only for one that does not count) or has gone. The lease need not live so long.
+    [[nodiscard]] boost::asio::awaitable<void> until_told_to_go() const;
 
 private:
     friend class Fleet;
@@ -72,6 +77,11 @@ public:
     /// The same without waiting: an answer when there is one at once (the model is ready and free,
     /// or the request is refused), else nothing, and nothing was asked for.
     [[nodiscard]] std::optional<Result<Lease>> try_acquire(const ModelId& model);
+
+    /// Uses the model as it is, if it is ready, without counting: not in flight, not for the
+    /// concurrency limit, not for the TTL, and no reason to wait for whoever wants it gone. Errors:
+    /// model_not_found, shutting_down, conflict.
+    [[nodiscard]] Result<Lease> attach(const ModelId& model);
 
     /// Stops the model after its requests in flight have ended; requests that wait for it get
     /// `unloaded`. Completes when it has stopped; at once when it does not run.

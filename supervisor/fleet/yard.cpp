@@ -14,16 +14,26 @@ namespace corral {
 namespace asio = boost::asio;
 
 namespace {
+
 constexpr std::size_t endings_max = 64;  // for connections that broke a moment ago
+
+bool tells_to_go(const SchedulerEvent& event) noexcept {
+    return std::holds_alternative<Unload>(event) || std::holds_alternative<Reconfigure>(event) ||
+           std::holds_alternative<Close>(event);
 }
+
+}  // namespace
 
 // ---- leases and waiters -------------------------------------------------------------------------
 
 Lease::Impl::Impl(std::weak_ptr<Yard> y, std::shared_ptr<const ModelConfig> m,
-                  std::shared_ptr<const Endpoint> e, Generation g)
-    : yard(std::move(y)), model(std::move(m)), endpoint(std::move(e)), generation(g) {}
+                  std::shared_ptr<const Endpoint> e, Generation g, Counts c)
+    : yard(std::move(y)), model(std::move(m)), endpoint(std::move(e)), generation(g), counts(c) {}
 
 Lease::Impl::~Impl() {
+    if (counts == Counts::no) {
+        return;
+    }
     if (const std::shared_ptr<Yard> alive = yard.lock()) {
         alive->post_quietly(Released{model->id, generation});
     }
@@ -83,6 +93,9 @@ void Yard::post(SchedulerEvent event) {
         for (const SchedulerCommand& command : scheduler_.step(next, Clock::now())) {
             carry_out(command);
         }
+        if (tells_to_go(next)) {
+            changed_.notify_all();  // a model that only drains has no transition yet
+        }
     }
     forget_departed();
 }
@@ -114,12 +127,23 @@ void Yard::carry_out(const SchedulerCommand& command) {
     }
 }
 
+Lease Yard::make_lease(const ModelId& model, Generation generation, Counts counts) {
+    return Lease(std::make_unique<Lease::Impl>(
+        weak_from_this(), std::shared_ptr<const ModelConfig>(config_, config_->find_id(model)),
+        process_of(model).endpoint(), generation, counts));
+}
+
+std::optional<Lease> Yard::attach(const ModelId& model) {
+    const Scheduler::View seen = scheduler_.view(model);
+    if (!serves(model, seen.generation)) {
+        return std::nullopt;
+    }
+    return make_lease(model, seen.generation, Counts::no);
+}
+
 void Yard::grant(const Grant& grant) {
-    const ModelConfig* model = config_->find_id(grant.model);
     // Made first: when whoever asked has gone, its destruction gives the place back.
-    Lease lease(std::make_unique<Lease::Impl>(
-        weak_from_this(), std::shared_ptr<const ModelConfig>(config_, model),
-        process_of(grant.model).endpoint(), grant.generation));
+    Lease lease = make_lease(grant.model, grant.generation, Counts::yes);
     const auto found = waiters_.find(grant.ticket);
     if (found == waiters_.end()) {
         return;
@@ -231,6 +255,11 @@ bool Yard::runs(Generation generation) const {
     return !abandoned_ && std::any_of(processes_.begin(), processes_.end(), [&](const auto& entry) {
         return entry.second->generation() == generation && !is_at_rest(entry.second->state());
     });
+}
+
+bool Yard::serves(const ModelId& model, Generation generation) const {
+    const Scheduler::View seen = scheduler_.view(model);
+    return !abandoned_ && seen.generation == generation && seen.serving;
 }
 
 std::optional<std::string> Yard::ending(Generation generation) const {

@@ -22,6 +22,9 @@
 
 namespace corral {
 
+/// Whether a lease is in flight for the scheduler, or only looks on.
+enum class Counts : bool { no, yes };
+
 class Yard : public std::enable_shared_from_this<Yard> {
 public:
     Yard(boost::asio::any_io_executor executor, Launcher& launcher, Prober& prober,
@@ -57,22 +60,28 @@ public:
     [[nodiscard]] std::vector<ModelStatus> models() const;
     [[nodiscard]] std::vector<ModelId> known() const;
     [[nodiscard]] bool knows(const ModelId& model) const;
+    /// A lease that does not count, when the model is ready and was not told to go.
+    [[nodiscard]] std::optional<Lease> attach(const ModelId& model);
     [[nodiscard]] Scheduler::View view(const ModelId& model) const {
         return scheduler_.view(model);
     }
     /// True while this run of the model has not ended.
     [[nodiscard]] bool runs(const ModelId& model, Generation generation) const;
     [[nodiscard]] bool runs(Generation generation) const;
+    /// True while this run of the model is ready and was not told to go.
+    [[nodiscard]] bool serves(const ModelId& model, Generation generation) const;
     /// How a run ended, if it did lately.
     [[nodiscard]] std::optional<std::string> ending(Generation generation) const;
     [[nodiscard]] bool idle() const noexcept { return abandoned_ || scheduler_.idle(); }
-    /// Notified at every transition of a process.
+    [[nodiscard]] bool closing() const noexcept { return abandoned_ || scheduler_.closing(); }
+    /// Notified at every transition of a process, and when models were told to go.
     [[nodiscard]] Wakeup& changed() noexcept { return changed_; }
     [[nodiscard]] TaskGroup& tasks() noexcept { return tasks_; }
 
 private:
     void carry_out(const SchedulerCommand& command);
     void grant(const Grant& grant);
+    Lease make_lease(const ModelId& model, Generation generation, Counts counts);
     void wake_at(std::optional<TimePoint> at);
     void on_news(const ProcessNews& news);
     void forget_departed();
@@ -106,7 +115,7 @@ private:
 class Lease::Impl {
 public:
     Impl(std::weak_ptr<Yard> yard, std::shared_ptr<const ModelConfig> model,
-         std::shared_ptr<const Endpoint> endpoint, Generation generation);
+         std::shared_ptr<const Endpoint> endpoint, Generation generation, Counts counts);
     ~Impl();
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -115,6 +124,7 @@ public:
     const std::shared_ptr<const ModelConfig> model;
     const std::shared_ptr<const Endpoint> endpoint;
     const Generation generation;
+    const Counts counts;
 };
 
 }  // namespace corral

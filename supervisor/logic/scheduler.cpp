@@ -420,7 +420,8 @@ Scheduler::View Scheduler::view(const ModelId& model) const {
         return {};
     }
     const Model& m = found->second;
-    return {m.state, m.generation, m.leases, static_cast<std::uint32_t>(m.waiting.size())};
+    const bool serving = m.state == ProcessState::ready && !m.drain && !close_by_;
+    return {m.state, m.generation, m.leases, static_cast<std::uint32_t>(m.waiting.size()), serving};
 }
 
 bool Scheduler::idle() const noexcept {

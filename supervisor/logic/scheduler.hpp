@@ -52,10 +52,13 @@ public:
         Generation generation = 0;  ///< of the current or last run
         std::uint32_t in_flight = 0;
         std::uint32_t waiting = 0;
+        bool serving = false;  ///< ready, and not told to go
     };
     [[nodiscard]] View view(const ModelId& model) const;
     /// True when no process runs and nobody waits.
     [[nodiscard]] bool idle() const noexcept;
+    /// True from Close on.
+    [[nodiscard]] bool closing() const noexcept { return close_by_.has_value(); }
     /// How many questions of who has to go were too hard for the matrix's bound of work: what was
     /// evicted then was enough, but others might have cost less.
     [[nodiscard]] std::uint64_t rough_decisions() const noexcept { return rough_decisions_; }

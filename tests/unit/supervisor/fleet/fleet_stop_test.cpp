@@ -285,3 +285,82 @@ TEST_CASE("close of an empty fleet is done at once, a second close is harmless")
     s.settle();
     CHECK(*second);
 }
+
+TEST_CASE("an attached use does not count: nothing waits for it") {
+    // Guards: an open page never keeps a model from being swapped, unloaded or used by others.
+    auto a = model("a");
+    a.concurrency_limit = 1;
+    Stage s(config_of({a, model("b")}));
+    CHECK(s.fleet->attach(ModelId("a")).error().is(Errc::conflict));
+    CHECK(s.fleet->attach(ModelId("zzz")).error().is(Errc::model_not_found));
+    CHECK(s.launcher.processes.empty());
+    s.lease("a")->result.reset();
+    std::vector<Lease> attached;
+    for (int i = 0; i < 3; ++i) {
+        auto lease = s.fleet->attach(ModelId("a"));
+        REQUIRE(lease.has_value());
+        attached.push_back(std::move(*lease));
+    }
+    CHECK(attached[0].endpoint().port == s.status("a").port);
+    CHECK(s.status("a").in_flight == 0);
+    CHECK(s.lease("a")->granted());  // its one place is free
+    const auto told = s.start(attached[0].until_told_to_go());
+    s.settle();
+    CHECK_FALSE(*told);
+    SUBCASE("a swap") {
+        CHECK(s.lease("b")->granted());
+        CHECK(s.process(0).terminated);
+    }
+    SUBCASE("an unload") {
+        const auto done = unload(s, "a");
+        REQUIRE(s.until([&] { return done->result.has_value(); }));
+        CHECK(done->result->has_value());
+    }
+    SUBCASE("the end") {
+        const auto closed = s.start(s.fleet->close(Duration(std::chrono::hours(1))));
+        REQUIRE(s.until([&] { return *closed; }));
+        CHECK(s.fleet->attach(ModelId("a")).error().is(Errc::shutting_down));
+    }
+    CHECK(s.until([&] { return *told; }));
+    const auto late = s.start(attached[1].until_told_to_go());
+    CHECK(s.until([&] { return *late; }));  // of a run that has ended, too
+    attached.clear();
+    s.settle();
+    CHECK(s.status("a").in_flight == 0);
+}
+
+TEST_CASE("a lease's holder is told when its model has to wait for it") {
+    // Guards: an unload, a new config and the end are not kept waiting by a tunnel for ever.
+    Stage s(side_by_side({model("a"), model("b")}));
+    const auto a = s.lease("a");
+    REQUIRE(a->granted());
+    const auto told = s.start(a->result->value().until_told_to_go());
+    s.lease("b")->result.reset();
+    s.settle();
+    CHECK_FALSE(*told);
+    std::shared_ptr<bool> closed;
+    SUBCASE("an unload") {
+        static_cast<void>(unload(s, "a"));
+    }
+    SUBCASE("a new config without it") {
+        s.fleet->apply(config_of({model("b")}));
+    }
+    SUBCASE("the end") {
+        closed = s.start(s.fleet->close(Duration(std::chrono::hours(1))));
+    }
+    REQUIRE(s.until([&] { return *told; }));
+    CHECK_FALSE(s.process(0).terminated);
+    a->result.reset();
+    CHECK(s.until([&] { return s.process(0).terminated; }));
+    CHECK(s.until([&] { return !closed || *closed; }));
+}
+
+TEST_CASE("who waits to be told that a model has to go learns that the fleet has gone") {
+    // Guards: no coroutine is left behind, and none touches what is not there any more.
+    Stage s(config_of({model("a")}));
+    const auto a = s.lease("a");
+    const auto told = s.start(a->result->value().until_told_to_go());
+    s.settle();
+    s.fleet.reset();
+    CHECK(s.until([&] { return *told; }));
+}

@@ -265,3 +265,34 @@ TEST_CASE("a start that becomes ready after close is stopped") {
     CHECK(y.ready("a").empty());
     CHECK(y.state("a") == ProcessState::stopping);
 }
+
+TEST_CASE("a model serves from readiness until it is told to go, leased or not") {
+    // Guards: what has no end of its own, a tunnel, learns at once that it is in the way.
+    Yard y(with_ttl(60));
+    const auto serves = [&y] { return y.scheduler.view(ModelId("a")).serving; };
+    y.request("a");
+    CHECK_FALSE(serves());
+    y.ready("a");
+    CHECK(serves());
+    SUBCASE("an unload that waits for a lease") {
+        y.unload("a");
+        CHECK(y.scheduler.view(ModelId("a")).in_flight == 1);
+    }
+    SUBCASE("a new config that waits for a lease") {
+        y.step(Reconfigure{config_of({model("b")})});
+    }
+    SUBCASE("the end, which waits for a lease") {
+        y.step(Close{y.now + Duration(1'000)});
+        CHECK(y.scheduler.closing());
+    }
+    SUBCASE("the TTL") {
+        y.release("a");
+        CHECK(serves());
+        y.pass(Duration(60'000));
+        CHECK(y.tick() == "stop a:ttl");
+    }
+    SUBCASE("a crash") {
+        y.failed("a");
+    }
+    CHECK_FALSE(serves());
+}
