@@ -4,6 +4,7 @@
 #include "proxy/api/auth.hpp"
 #include "proxy/api/control.hpp"
 #include "proxy/http/session.hpp"
+#include "proxy/http/tunnel.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
 #include <utility>
@@ -114,11 +115,9 @@ Result<Destination> Dispatch::destination_of(std::string_view name) const {
     return find_destination(name, directory);
 }
 
-/// What a spillover counts until the request has ended. A WebSocket that the model's config says to
-/// ignore stays open for days and is no work.
+/// What a spillover counts until the request has ended.
 api::SelectorLoads::Reservation Dispatch::reserve(const Destination& to) const {
-    const bool ignored =
-        !head_.upgrade.empty() && to.model != nullptr && to.model->ignore_websockets;
+    const bool ignored = to.model != nullptr && is_ignored(head_, *to.model);
     if (to.selector == nullptr || ignored || to.selector->strategy != SelectorStrategy::spillover) {
         return {};
     }

@@ -2,7 +2,6 @@
 
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/error_body.hpp"
-#include "proxy/http/tunnel.hpp"
 #include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/error.hpp>
@@ -237,7 +236,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         }
     }
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
-        auto admitted = context_.fleet.try_acquire(model.id);
+        auto admitted = admit_now(model);
         if (!admitted) {
             admitted = co_await admit(model);
         }
@@ -272,8 +271,10 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
             edit.host = lease.endpoint().host;
         }
         out = co_await converse(*upstream, edit, model.timeouts.response_header);
-        if (out.switched) {
-            co_await run_tunnel(*upstream, client_);
+        if (out.tunnel) {
+            waiting.reset();
+            co_await run_tunnel(*upstream, client_, config_->limits, lease.until_told_to_go(),
+                                *out.tunnel);
             co_return out;
         }
         // A reused connection may have been dropped by the server just before our request came.
@@ -293,8 +294,15 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
     co_return out;
 }
 
+std::optional<Result<Lease>> Exchange::admit_now(const ModelConfig& model) {
+    if (is_ignored(head_, model)) {
+        return context_.fleet.attach(model.id);
+    }
+    return context_.fleet.try_acquire(model.id);
+}
+
 asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model) {
-    if (auto at_once = context_.fleet.try_acquire(model.id)) {
+    if (auto at_once = admit_now(model)) {
         co_return std::move(*at_once);
     }
     const auto until = Clock::now() + config_->limits.queue_timeout;

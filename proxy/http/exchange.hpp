@@ -61,7 +61,7 @@ public:
                                                             std::string target);
 
     /// Waits until the model is ready while watching the client. Errors: as Fleet::acquire, and
-    /// cancelled when the client leaves.
+    /// cancelled when the client leaves. What is ignored waits for nothing (Fleet::attach).
     [[nodiscard]] asio::awaitable<Result<Lease>> admit(const ModelConfig& model);
 
     [[nodiscard]] bool body_is_json() const noexcept { return scanner_.is_json(); }
@@ -71,6 +71,8 @@ public:
     [[nodiscard]] bool skip_rest();
 
 private:
+    /// What needs no waiting: a model that is ready, a refusal, a use that does not count.
+    std::optional<Result<Lease>> admit_now(const ModelConfig& model);
     asio::awaitable<Result<void>> next_pieces();
     asio::awaitable<Result<void>> read_more();
     Result<void> scan_pieces();

@@ -1,6 +1,5 @@
 // The exchange with another server: no lease, no start, its own key instead of the client's.
 #include "proxy/http/exchange.hpp"
-#include "proxy/http/tunnel.hpp"
 #include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -91,8 +90,8 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
         edit.set = key;
     }
     out = co_await converse(*upstream, edit, peer.timeouts.response_header);
-    if (out.switched) {
-        co_await run_tunnel(*upstream, client_);
+    if (out.tunnel) {
+        co_await run_tunnel(*upstream, client_, config_->limits, *out.tunnel);
     } else if (out.error && out.error->blame == Blame::upstream) {
         out.error = told(*out.error, peer);
     }

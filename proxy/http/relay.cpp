@@ -176,7 +176,9 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
     co_await relay_message(upstream, client, answer.framing, std::move(outgoing),
                            limits.write_timeout, out);
     if (edit.upgrade) {
-        out.switched = !out.error;
+        if (!out.error) {
+            out.tunnel.emplace();
+        }
         co_return;
     }
     if (out.error && edit.framing.kind == BodyKind::until_close) {

@@ -5,6 +5,7 @@
 #include "core/config.hpp"
 #include "core/error.hpp"
 #include "proxy/http/head_rules.hpp"
+#include "proxy/http/tunnel.hpp"
 #include "proxy/http/wire.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -21,9 +22,9 @@ struct RelayOutcome {
     bool head_sent = false;            ///< the client has seen a first byte: no other answer fits
     bool client_keep_alive = false;    ///< the client's connection can serve another request
     bool upstream_keep_alive = false;  ///< the upstream's connection is clean for another request
-    bool switched = false;             ///< the client has its 101: what follows is a tunnel
     std::uint64_t bytes = 0;           ///< payload relayed
-    std::optional<Error> error;        ///< blame says which side failed
+    std::optional<TunnelOutcome> tunnel;  ///< the client has its 101: what came, or comes, of it
+    std::optional<Error> error;           ///< blame says which side failed
 };
 
 /// Reads the answer to `request` from `upstream` and writes it to `client`; of a 101 the head, what

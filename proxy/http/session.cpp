@@ -23,6 +23,7 @@ struct Account {
     std::string model;
     unsigned status = 0;
     std::uint64_t bytes = 0;
+    std::string more;  ///< further fields, each with a space before it
 };
 
 /// A connection whose last request is not longer ago is expected to send the next one soon.
@@ -168,9 +169,10 @@ private:
         }
         const auto took = std::chrono::duration_cast<Duration>(Clock::now() - begun);
         log::access().info(
-            "request req={} client={} method={} path={} model={} status={} bytes={} ms={}", number,
-            peer_, log::clean(head.method, 32), log::clean(head.target, 256),
-            log::clean(account.model, 128), account.status, account.bytes, took.count());
+            "request req={} client={} method={} path={} model={} status={} bytes={}{} ms={}",
+            number, peer_, log::clean(head.method, 32), log::clean(head.target, 256),
+            log::clean(account.model, 128), account.status, account.bytes, account.more,
+            took.count());
         co_return keep_alive;
     }
 
@@ -193,6 +195,10 @@ private:
     static bool close_account(const RelayOutcome& outcome, Account& account) {
         account.status = outcome.status;
         account.bytes = outcome.bytes;
+        if (outcome.tunnel) {
+            account.bytes = outcome.tunnel->to_client;
+            account.more = log_fields(*outcome.tunnel);
+        }
         if (!outcome.error) {
             return outcome.client_keep_alive;
         }

@@ -293,6 +293,13 @@ void serve(int fd, const Engine& engine) {
             connection.close_politely();
             return;
         }
+        if (const auto asked = request.field("Upgrade"); options.upgrade && !asked.empty()) {
+            connection.send_all(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " +
+                asked.substr(0, asked.find(',')) + "\r\n\r\n");
+            connection.echo();
+            return;
+        }
         if (!connection.read_body(request) || !Answer(connection, request, engine).give()) {
             return;
         }

@@ -253,6 +253,17 @@ bool Connection::pace() {
     }
 }
 
+void Connection::echo() {
+    recording_ = false;
+    do {
+        if (!send_all(in_)) {
+            return;
+        }
+        in_.clear();
+    } while (receive());
+    events_.append("echo-ended\n");
+}
+
 void Connection::wait_for_close() {
     while (receive()) {
     }

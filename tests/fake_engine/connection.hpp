@@ -49,6 +49,8 @@ public:
     bool send_all(std::string_view bytes);
     /// Waits for one byte from the gate, or for the interval. False: the peer has gone.
     bool pace();
+    /// Sends back what comes, until the peer ends its side. Nothing of it is recorded.
+    void echo();
     /// Waits until the peer closes.
     void wait_for_close();
     /// Ends the sending side and reads what the peer still sends, for at most two seconds.

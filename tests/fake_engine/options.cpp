@@ -33,6 +33,7 @@ Targets targets_of(Options& o) {
                {"huge-header", &o.huge_header},
                {"garbage", &o.garbage},
                {"linger", &o.linger},
+               {"upgrade", &o.upgrade},
                {"die-on-request", &o.die_on_request},
                {"die-mid-stream", &o.die_mid_stream}};
     t.numbers = {{"port", &o.port},

@@ -52,6 +52,7 @@ struct Options {
     bool huge_header = false;        ///< --huge-header: one response field of 256 KiB
     bool garbage = false;            ///< --garbage: answers what is not HTTP
     std::string raw_response;        ///< --raw-response FILE: inference answers are these bytes
+    bool upgrade = false;            ///< --upgrade: takes any Upgrade and echoes what comes then
     bool linger = false;             ///< --linger: keeps the connection open after those bytes
 
     // Dying.
