@@ -45,7 +45,7 @@ std::span<const Key> peer_timeout_keys() noexcept {
 
 constexpr std::array of_compat{
     Key{"ignoreWebsockets", boolean, "false",
-        "WebSockets neither load the model nor keep it loaded", Traits{.support = later}},
+        "WebSockets neither load the model nor keep it loaded, and take no place in it"},
 };
 std::span<const Key> compat_keys() noexcept {
     return of_compat;
