@@ -22,9 +22,12 @@ Error cancelled() {
 }
 
 asio::awaitable<Result<Lease>> wait_for_lease(std::shared_ptr<Yard> yard, ModelId model,
-                                              TimePoint deadline) {
+                                              TimePoint deadline, Fleet::OnWait on_wait) {
     Yard::Waiter waiter(yard, model);
     if (!waiter.answer) {
+        if (on_wait) {
+            on_wait(waiter.ticket());
+        }
         const Woken woken = co_await waiter.woken.wait(deadline);
         if (!waiter.answer && woken == Woken::cancelled) {
             co_return cancelled();
@@ -163,8 +166,12 @@ Fleet::~Fleet() {
     impl_->abandon();
 }
 
-asio::awaitable<Result<Lease>> Fleet::acquire(ModelId model, TimePoint deadline) {
-    return wait_for_lease(impl_, std::move(model), deadline);
+asio::awaitable<Result<Lease>> Fleet::acquire(ModelId model, TimePoint deadline, OnWait on_wait) {
+    return wait_for_lease(impl_, std::move(model), deadline, std::move(on_wait));
+}
+
+Standing Fleet::standing(const ModelId& model, std::uint64_t waiter) const {
+    return {impl_->view(model).state, impl_->ahead_of(waiter)};
 }
 
 std::optional<Result<Lease>> Fleet::try_acquire(const ModelId& model) {

@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,8 +59,17 @@ struct ModelStatus {
     std::string last_failure;  ///< why the last start or run ended badly; empty when it did not
 };
 
+/// How a request stands that waits for its model. Advisory.
+struct Standing {
+    ProcessState state = ProcessState::stopped;  ///< of the model; stopped: its turn has not come
+    std::uint32_t ahead = 0;                     ///< requests for other models that came earlier
+};
+
 class Fleet {
 public:
+    /// Called from the loop, once, when an acquire() has to wait, with what standing() knows it by.
+    using OnWait = std::function<void(std::uint64_t)>;
+
     /// Borrows launcher and prober: both must outlive the fleet. The executor is the main loop's.
     Fleet(boost::asio::any_io_executor executor, Launcher& launcher, Prober& prober,
           std::shared_ptr<const Config> config);
@@ -72,7 +82,9 @@ public:
     /// status and last output lines), start_timeout, unloaded, shutting_down, timed_out, cancelled.
     /// Cancelling it (whichever kind the caller's cancellation state lets through) leaves the
     /// queue; a load under way goes on. A lease that is granted at that moment goes back.
-    [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(ModelId model, TimePoint deadline);
+    [[nodiscard]] boost::asio::awaitable<Result<Lease>> acquire(ModelId model, TimePoint deadline,
+                                                                OnWait on_wait = nullptr);
+    [[nodiscard]] Standing standing(const ModelId& model, std::uint64_t waiter) const;
 
     /// The same without waiting: an answer when there is one at once (the model is ready and free,
     /// or the request is refused), else nothing, and nothing was asked for.

@@ -39,6 +39,7 @@ public:
         ~Waiter();
         Waiter(const Waiter&) = delete;
         Waiter& operator=(const Waiter&) = delete;
+        [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
         std::optional<Result<Lease>> answer;
         Wakeup woken;
 
@@ -64,6 +65,9 @@ public:
     [[nodiscard]] std::optional<Lease> attach(const ModelId& model);
     [[nodiscard]] Scheduler::View view(const ModelId& model) const {
         return scheduler_.view(model);
+    }
+    [[nodiscard]] std::uint32_t ahead_of(Ticket ticket) const {
+        return scheduler_.ahead_of(ticket);
     }
     /// True while this run of the model has not ended.
     [[nodiscard]] bool runs(const ModelId& model, Generation generation) const;

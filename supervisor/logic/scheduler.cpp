@@ -424,6 +424,16 @@ Scheduler::View Scheduler::view(const ModelId& model) const {
     return {m.state, m.generation, m.leases, static_cast<std::uint32_t>(m.waiting.size()), serving};
 }
 
+std::uint32_t Scheduler::ahead_of(Ticket ticket) const {
+    const auto own = waiting_.find(ticket);
+    if (own == waiting_.end()) {
+        return 0;
+    }
+    return static_cast<std::uint32_t>(std::count_if(
+        waiting_.begin(), waiting_.end(),
+        [&](const auto& other) { return other.first < ticket && other.second != own->second; }));
+}
+
 bool Scheduler::idle() const noexcept {
     return active_.empty();
 }

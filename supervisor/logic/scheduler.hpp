@@ -55,6 +55,9 @@ public:
         bool serving = false;  ///< ready, and not told to go
     };
     [[nodiscard]] View view(const ModelId& model) const;
+    /// How many requests for other models came before this one and wait, too; of an older model's
+    /// turn, a priority or a limit it knows nothing. 0 for a ticket that does not wait.
+    [[nodiscard]] std::uint32_t ahead_of(Ticket ticket) const;
     /// True when no process runs and nobody waits.
     [[nodiscard]] bool idle() const noexcept;
     /// True from Close on.

@@ -257,3 +257,56 @@ TEST_CASE("a lease without waiting is given only by a model that is ready, and a
     CHECK(s.status("a").in_flight == 0);
     CHECK(s.status("a").waiting == 0);
 }
+
+namespace {
+
+struct Noted {
+    std::vector<std::uint64_t> waiters;
+    std::optional<Result<Lease>> result;
+};
+
+asio::awaitable<void> acquire_noting(Fleet& fleet, ModelId id, std::shared_ptr<Noted> noted) {
+    const TimePoint deadline = Clock::now() + std::chrono::hours(1);
+    const Fleet::OnWait note = [noted](std::uint64_t waiter) { noted->waiters.push_back(waiter); };
+    Result<Lease> result = co_await fleet.acquire(std::move(id), deadline, note);
+    noted->result.emplace(std::move(result));
+}
+
+}  // namespace
+
+TEST_CASE("who has to wait is told so once, and can ask how the request stands") {
+    // Guards: what is answered at once is never said to wait, so that its answer keeps its status.
+    auto config = config_of({model("a"), model("b"), model("c")});
+    config->limits.waiting_per_model = 1;
+    Stage s(config);
+    const auto holder = s.lease("a");
+    const auto at_once = std::make_shared<Noted>();
+    s.start(acquire_noting(*s.fleet, ModelId("a"), at_once));
+    REQUIRE(s.until([&] { return at_once->result.has_value(); }));
+    CHECK(at_once->waiters.empty());
+    at_once->result.reset();
+
+    const auto first = std::make_shared<Noted>();
+    s.start(acquire_noting(*s.fleet, ModelId("b"), first));
+    const auto second = std::make_shared<Noted>();
+    s.start(acquire_noting(*s.fleet, ModelId("c"), second));
+    const auto refused = std::make_shared<Noted>();
+    s.start(acquire_noting(*s.fleet, ModelId("c"), refused));
+    REQUIRE(s.until([&] { return refused->result.has_value(); }));
+    CHECK(refused->waiters.empty());
+    REQUIRE(first->waiters.size() == 1);
+    REQUIRE(second->waiters.size() == 1);
+    CHECK(s.fleet->standing(ModelId("b"), first->waiters[0]).ahead == 0);
+    CHECK(s.fleet->standing(ModelId("c"), second->waiters[0]).ahead == 1);
+    CHECK(s.fleet->standing(ModelId("c"), second->waiters[0]).state == ProcessState::stopped);
+
+    s.prober.answer = FakeProber::Answer::no;
+    holder->result.reset();
+    REQUIRE(s.until([&] { return s.state("b") == ProcessState::starting; }));
+    CHECK(s.fleet->standing(ModelId("b"), first->waiters[0]).state == ProcessState::starting);
+    s.prober.answer = FakeProber::Answer::yes;
+    REQUIRE(s.until([&] { return first->result.has_value(); }));
+    first->result.reset();
+    REQUIRE(s.until([&] { return second->result.has_value(); }));
+    CHECK(first->waiters.size() + second->waiters.size() == 2);
+}

@@ -322,3 +322,22 @@ TEST_CASE("500 idle models do not ask to be woken, and one request costs one sta
     CHECK(y.scheduler.idle());
     CHECK(y.request("m1250") == "start m1250");
 }
+
+TEST_CASE("a waiting request knows how many for other models came before it") {
+    // Guards: the queue position that a client is told; those for its own model go with it.
+    Yard y(swapping());
+    y.load("a");
+    y.request("a");                       // 2, holds the place
+    CHECK(y.scheduler.ahead_of(2) == 0);  // granted: it does not wait
+    y.request("b");                       // 3
+    y.request("c");                       // 4
+    y.request("b");                       // 5
+    y.request("c");                       // 6
+    CHECK(y.scheduler.ahead_of(3) == 0);
+    CHECK(y.scheduler.ahead_of(4) == 1);
+    CHECK(y.scheduler.ahead_of(5) == 1);
+    CHECK(y.scheduler.ahead_of(6) == 2);
+    y.cancel(3);
+    CHECK(y.scheduler.ahead_of(6) == 1);
+    CHECK(y.scheduler.ahead_of(99) == 0);
+}
