@@ -93,6 +93,11 @@ bool BodyModel::is_json() const noexcept {
     return std::holds_alternative<ModelField>(scanner_);
 }
 
+bool BodyModel::stream() const noexcept {
+    const auto* json = std::get_if<ModelField>(&scanner_);
+    return json != nullptr && json->stream();
+}
+
 bool BodyModel::replace_model(std::string& body, std::string_view name) const {
     const auto put = [&](std::pair<std::uint64_t, std::uint64_t> span, std::string_view text) {
         body.replace(static_cast<std::size_t>(span.first),

@@ -29,6 +29,8 @@ public:
     [[nodiscard]] std::string_view model() const noexcept;
     /// True for a JSON body: its query cannot name the model (as llama-swap has it).
     [[nodiscard]] bool is_json() const noexcept;
+    /// A JSON body's top-level "stream" is true, as far as it was scanned; the last one counts.
+    [[nodiscard]] bool stream() const noexcept;
     /// Puts another name into `body`, whose first bytes are those that were scanned up to the
     /// model's end at least. False when this kind of body cannot be edited (urlencoded).
     [[nodiscard]] bool replace_model(std::string& body, std::string_view name) const;

@@ -60,3 +60,29 @@ TEST_CASE("a body of another kind, or of none, names nothing and is not looked a
         CHECK_FALSE(scanner.is_json());
     }
 }
+
+TEST_CASE("only the top-level stream of a JSON body counts, and the last of them") {
+    // Guards: who is told of the loading is who asked for a stream, as the engine understands it.
+    struct Row {
+        std::string body;
+        bool stream;
+    };
+    const Row rows[] = {
+        {R"({"model":"a","stream":true})", true},
+        {R"({"stream":true,"model":"a"})", true},
+        {R"({"model":"a","stream":false})", false},
+        {R"({"model":"a","stream":"true"})", false},
+        {R"({"model":"a","x":{"stream":true}})", false},
+        {R"({"model":"a","stream":true,"stream":false})", false},
+        {R"({"model":"a"})", false},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.body);
+        auto scanner = scanner_for("application/json");
+        REQUIRE(scanner.feed(row.body) == Verdict::complete);
+        CHECK(scanner.stream() == row.stream);
+    }
+    auto form = scanner_for("application/x-www-form-urlencoded");
+    CHECK(form.feed("model=a&stream=true") != Verdict::malformed);
+    CHECK_FALSE(form.stream());
+}
