@@ -119,6 +119,11 @@ Json model(const ModelConfig& model) {
     out["unloadTimeout"] = model.unload_timeout.count();
     out["concurrencyLimit"] = model.concurrency_limit;
     out["sendLoadingState"] = model.send_loading_state;
+    if (model.loading_keep_alive > std::chrono::milliseconds::zero()) {
+        out["loadingKeepAlive"] = format_duration(model.loading_keep_alive);
+    } else {
+        out["loadingKeepAlive"] = false;
+    }
     out["filters"] = filters(model.filters);
     out["timeouts"] = timeouts(model.timeouts);
     out["compat"]["ignoreWebsockets"] = model.ignore_websockets;

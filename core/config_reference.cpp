@@ -101,6 +101,8 @@ std::string type_text(const Key& key) {
         case Shape::span:
         case Shape::duration:
             return "duration";
+        case Shape::interval:
+            return "bool or duration";
         case Shape::text:
             return "text";
         case Shape::word:

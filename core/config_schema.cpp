@@ -82,6 +82,13 @@ Json span_of(const Key& key) {
     return out;
 }
 
+/// A duration, or whether there is one.
+Json interval_of(const Key& key) {
+    Json flag{{"type", "boolean"}};
+    Json none{{"const", 0}};
+    return {{"anyOf", Json::array({std::move(flag), std::move(none), span_of(key)})}};
+}
+
 Json list_of(Json items, const Key& key) {
     Json out{{"type", {"array", "null"}}, {"items", std::move(items)}};
     add_bounds(out, key, "minItems", "maxItems");
@@ -147,6 +154,8 @@ Json shape_of(const Key& key, bool extension, bool later) {
             return number_or(size_text, key);
         case Shape::span:
             return span_of(key);
+        case Shape::interval:
+            return interval_of(key);
         case Shape::duration:
             return text_matching(span_text);
         case Shape::text:

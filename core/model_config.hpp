@@ -82,8 +82,9 @@ struct ModelConfig {
     std::string use_model_name;              ///< name sent upstream instead; empty: bytes unchanged
     bool unlisted = false;                   ///< usable but not shown by /v1/models
     bool send_loading_state = false;         ///< tells a streaming client that the model loads
-    bool ignore_websockets = false;          ///< WebSockets neither load it nor keep it loaded
-    std::chrono::seconds ttl{0};             ///< idle time before unloading; 0: never
+    std::chrono::milliseconds loading_keep_alive{0};  ///< between comments meanwhile; 0: none
+    bool ignore_websockets = false;  ///< WebSockets neither load it nor keep it loaded
+    std::chrono::seconds ttl{0};     ///< idle time before unloading; 0: never
     std::chrono::seconds health_check_timeout{120};  ///< exec to first 200
     std::chrono::seconds unload_timeout{10};         ///< grace between SIGTERM and SIGKILL
     std::uint32_t concurrency_limit = 0;  ///< requests served at once; 0: the default of 10

@@ -91,9 +91,14 @@ constexpr std::array of_top_level{
     Key{"apiKeys", texts, "[]", "when there are any, every request needs one"},
     Key{"includeAliasesInList", boolean, "false", "`/v1/models` lists aliases, too"},
     Key{"sendLoadingState", boolean, "false",
-        "a client that streams is told how the loading goes, as reasoning text; a model's own "
-        "setting wins",
-        Traits{.support = later}},
+        "a client that streams is told how the loading goes, in a chat as reasoning text; a "
+        "model's "
+        "own setting wins",
+        Traits{.compared = "not for chats only; every event is one that its API has, see below"}},
+    Key{"loadingKeepAlive", interval, "false",
+        "while a model loads, a client that streams gets a comment this often, `true`: every `1s`, "
+        "so that nothing between them gives up; a model's own setting wins",
+        Traits{.extension = true, .least = 100}},
     Key{"hooks", mapping, "{}", "what happens by itself", Traits{.members = hook_keys}},
     Key{"upstream", mapping, "{}", "the paths below `/upstream/`",
         Traits{.members = upstream_keys}},

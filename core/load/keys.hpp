@@ -18,6 +18,7 @@ enum class Shape : std::uint8_t {
     seconds,            ///< an integer
     span,               ///< Corral's durations: seconds, or a text with a unit
     duration,           ///< Go's durations: a text with a unit
+    interval,           ///< a span, or a bool: `true` is the usual one, `false` and 0 are none
     size,               ///< bytes, or a text with a unit
     text,               ///< or any other scalar, taken as it is written
     word,               ///< one of `words`

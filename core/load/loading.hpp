@@ -3,14 +3,19 @@
 // in which load_config() calls them. One thread.
 
 #include "core/config.hpp"
+#include "core/error.hpp"
 #include "core/load/key_check.hpp"
+#include "core/load/keys.hpp"
 #include "core/load/macros.hpp"
 #include "core/load/report.hpp"
+#include "core/load/yaml_scalar.hpp"
 #include "core/load/yaml_tree.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,6 +50,7 @@ struct Loading {
     std::chrono::seconds unload_timeout{10};
     std::chrono::seconds health_check_timeout{120};
     bool send_loading_state = false;
+    std::chrono::milliseconds loading_keep_alive{0};
     std::size_t command_words_left = 1'000'000;  ///< of all commands: a word takes 32 bytes or more
     bool command_words_spent = false;            ///< one was refused, so the others are not split
     std::uint32_t next_port = 0;                 ///< for the next ${PORT}; 0: startPort
@@ -122,6 +128,14 @@ void read_preload(Loading& loading);
 /// Seconds from a number of the file, capped with a warning to what a clock can add.
 [[nodiscard]] std::chrono::seconds capped_seconds(std::int64_t value, Mark mark,
                                                   std::string_view place, Report& report);
+
+/// A number of seconds, or a text with a unit.
+[[nodiscard]] Result<std::chrono::milliseconds> to_duration(const Value& value);
+
+/// An interval of the file, bounds as in the table of keys: 0 for none, nullopt as Reader has it.
+[[nodiscard]] std::optional<std::chrono::milliseconds> read_interval(Reader& reader,
+                                                                     const Node& node,
+                                                                     const Key& key);
 
 /// The node at a path of keys below `from`, or nullptr when it or anything above it is missing.
 [[nodiscard]] const Node* node_at(const Node& from, std::initializer_list<std::string_view> path);

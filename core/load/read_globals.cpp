@@ -230,6 +230,12 @@ void read_globals(Loading& loading) {
     if (const Node* node = loading.root.find("sendLoadingState")) {
         loading.send_loading_state = reader.boolean(*node, "sendLoadingState").value_or(false);
     }
+    constexpr std::string_view keep_alive = "loadingKeepAlive";
+    if (const Node* node = loading.root.find(keep_alive)) {
+        const Key& key = *find_key(top_level_keys(), keep_alive);
+        loading.loading_keep_alive =
+            read_interval(reader, *node, key).value_or(std::chrono::milliseconds::zero());
+    }
 }
 
 void read_preload(Loading& loading) {

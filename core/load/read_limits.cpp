@@ -48,8 +48,7 @@ Result<std::uint64_t> as_size(const Value& value) {
 }
 
 Result<std::uint64_t> as_duration(const Value& value) {
-    const auto number = to_number(value);
-    const auto duration = number ? duration_from_seconds(*number) : parse_duration(to_text(value));
+    const auto duration = to_duration(value);
     if (!duration) {
         return duration.error();
     }

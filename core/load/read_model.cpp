@@ -183,6 +183,13 @@ private:
         model_.send_loading_state =
             (state != nullptr ? reader_.boolean(*state, "sendLoadingState") : std::nullopt)
                 .value_or(loading_.send_loading_state);
+        constexpr std::string_view keep_alive = "loadingKeepAlive";
+        const Node* interval = node_.find(keep_alive);
+        model_.loading_keep_alive =
+            (interval != nullptr
+                 ? read_interval(reader_, *interval, *find_key(model_keys(), keep_alive))
+                 : std::nullopt)
+                .value_or(loading_.loading_keep_alive);
         if (const Node* node = node_at(node_, {"compat", "ignoreWebsockets"})) {
             model_.ignore_websockets =
                 reader_.boolean(*node, "compat.ignoreWebsockets").value_or(false);

@@ -85,6 +85,7 @@ TEST_CASE("only the command, its environment and its address need a new process"
         [](ModelConfig& m) { m.use_model_name = "x"; },
         [](ModelConfig& m) { m.unlisted = true; },
         [](ModelConfig& m) { m.send_loading_state = true; },
+        [](ModelConfig& m) { m.loading_keep_alive = std::chrono::seconds(1); },
         [](ModelConfig& m) { m.ignore_websockets = true; },
         [](ModelConfig& m) { m.ttl = std::chrono::seconds(1); },
         [](ModelConfig& m) { m.health_check_timeout = std::chrono::seconds(1); },
@@ -104,8 +105,8 @@ TEST_CASE("only the command, its environment and its address need a new process"
     }
     // id, port, three that restart, and those above: a new member needs a decision, and a line.
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                                  w, x] = ModelConfig();
-    CHECK(in_place.size() == 24 - 5);
+                                  w, x, y] = ModelConfig();
+    CHECK(in_place.size() == 25 - 5);
 }
 
 TEST_CASE("every key outside of the models is named when it changes") {
