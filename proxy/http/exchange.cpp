@@ -29,6 +29,15 @@ void bound_wait_for_head(Wire& upstream, const RelayOutcome& out, Duration head_
     }
 }
 
+/// The client will read why, so that the end of the model's process belongs into it; in a stream
+/// that has begun, of a connection that broke only.
+bool can_be_explained(const RelayOutcome& out, bool has_begun) {
+    if (!out.error || out.error->blame != Blame::upstream) {
+        return false;
+    }
+    return has_begun ? out.error->is(Errc::upstream_closed) : !out.head_sent;
+}
+
 Error too_large(std::size_t bytes_max, bool for_filters) {
     const auto bytes = std::to_string(bytes_max) + " bytes";
     std::string detail =
@@ -238,7 +247,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
         auto admitted = admit_now(model);
         if (!admitted) {
-            admitted = co_await admit(model);
+            admitted = co_await admit(model, target);
         }
         if (!*admitted) {
             out.error = admitted->error();
@@ -283,7 +292,7 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         if (reused && untouched && body_.done() && keeps_body_ && !client_gone_) {
             continue;
         }
-        if (out.error && !out.head_sent && out.error->blame == Blame::upstream) {
+        if (can_be_explained(out, has_begun())) {
             co_await explain(out, generation);
         } else if (out.upstream_keep_alive && body_.done()) {
             waiting.reset();
@@ -301,9 +310,13 @@ std::optional<Result<Lease>> Exchange::admit_now(const ModelConfig& model) {
     return context_.fleet.try_acquire(model.id);
 }
 
-asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model) {
+asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model, std::string_view target) {
     if (auto at_once = admit_now(model)) {
         co_return std::move(*at_once);
+    }
+    if (!target.empty() && tells_loading(model)) {
+        const StreamApi api = stream_api(target);
+        co_return co_await admit_and_tell(model, api);
     }
     const auto until = Clock::now() + config_->limits.queue_timeout;
     auto first = co_await (context_.fleet.acquire(model.id, until) || client_.wait_gone());
@@ -325,6 +338,10 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
     edit.upgrade = !head_.upgrade.empty();
     edit.drop = config_->api_keys.empty() ? std::span<const std::string_view>(always_drop)
                                           : std::span<const std::string_view>(drop_with_keys);
+    if (has_begun()) {  // with a head that names no coding
+        static constexpr std::array<Field, 1> plain{Field{"Accept-Encoding", "identity"}};
+        edit.set = plain;
+    }
     return edit;
 }
 
@@ -333,6 +350,7 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
 asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEdit& edit,
                                                  Duration head_timeout) {
     RelayOutcome out;
+    out.head_sent = has_begun();
     auto head_text = serialize_request_head(head_, edit);
     if (!head_text) {
         out.error = head_text.error();

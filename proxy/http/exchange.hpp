@@ -10,6 +10,7 @@
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/header_edit.hpp"
 #include "proxy/http/json_edit.hpp"
+#include "proxy/http/loading_stream.hpp"
 #include "proxy/http/outgoing.hpp"
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
@@ -62,7 +63,17 @@ public:
 
     /// Waits until the model is ready while watching the client. Errors: as Fleet::acquire, and
     /// cancelled when the client leaves. What is ignored waits for nothing (Fleet::attach).
-    [[nodiscard]] asio::awaitable<Result<Lease>> admit(const ModelConfig& model);
+    /// A client that streams is told how the wait goes if the model's config says so, in the events
+    /// of the API that `target` is of; without one nothing is told.
+    [[nodiscard]] asio::awaitable<Result<Lease>> admit(const ModelConfig& model,
+                                                       std::string_view target = {});
+
+    /// True when the client was told of the loading: its answer has begun, with status 200.
+    [[nodiscard]] bool has_begun() const noexcept { return begun_ != nullptr; }
+    /// Tells such a client what went wrong, if something did, as the last events of a stream that
+    /// stays without its end; the outcome then has the status that it would have been. Requires:
+    /// has_begun().
+    [[nodiscard]] asio::awaitable<void> end_begun(RelayOutcome& out);
 
     [[nodiscard]] bool body_is_json() const noexcept { return scanner_.is_json(); }
     /// True when the request's body was read to its end: the connection can be used on.
@@ -97,6 +108,16 @@ private:
     asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
     asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
 
+    struct LoadingWait;
+    [[nodiscard]] bool tells_loading(const ModelConfig& model) const noexcept;
+    asio::awaitable<Result<Lease>> admit_and_tell(const ModelConfig& model, StreamApi api);
+    asio::awaitable<void> wait_for_lease(const ModelConfig& model, LoadingWait& wait);
+    asio::awaitable<void> tell_loading(const ModelConfig& model, StreamApi api, LoadingWait& wait);
+    asio::awaitable<void> wait_to_tell(TimePoint at, LoadingWait& wait);
+    asio::awaitable<Result<void>> read_rest(const LoadingWait& wait);
+    asio::awaitable<bool> tell(std::string_view head_text, std::string_view text);
+    [[nodiscard]] std::string begun_head() const;
+
     Wire& client_;
     const RequestHead& head_;
     std::string_view peer_;
@@ -113,8 +134,9 @@ private:
     std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
     bool continued_ = false;             ///< 100 Continue was sent
     bool client_gone_ = false;
-    bool keeps_body_ = true;  ///< held_ is still the whole body from its start
-    bool answered_ = false;   ///< the answer has ended before the request has
+    bool keeps_body_ = true;                ///< held_ is still the whole body from its start
+    bool answered_ = false;                 ///< the answer has ended before the request has
+    std::unique_ptr<LoadingStream> begun_;  ///< the client was told of the loading
 };
 
 }  // namespace corral::http

@@ -25,7 +25,9 @@ void Outgoing::begin() {
     prefixes_.clear();
     if (!head_given_) {
         head_given_ = true;
-        add(head_);
+        if (!head_.empty()) {
+            add(head_);
+        }
     }
 }
 

@@ -16,7 +16,8 @@ namespace corral::http {
 
 class Outgoing {
 public:
-    /// `chunked` says how the body leaves. The head goes with the first pieces.
+    /// `chunked` says how the body leaves. The head goes with the first pieces; empty: it
+    /// was sent already.
     Outgoing(bool chunked, std::string head) : head_(std::move(head)), chunked_(chunked) {}
 
     /// What is to be sent now, in order; empty when that is nothing. Valid until the next call, as

@@ -3,6 +3,8 @@
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/header_edit.hpp"
+#include "proxy/http/loading_stream.hpp"
+#include "proxy/http/outgoing.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -15,6 +17,9 @@ namespace corral::http {
 namespace {
 
 constexpr int interim_answers_max = 16;  ///< 1xx heads before the real one
+/// Of an answer that is told as an error.
+constexpr std::size_t unfit_body_bytes_max = 64UL * 1024;
+constexpr Duration unfit_body_patience{5'000};
 
 Error upstream_ended(const error_code& ec, std::string_view when) {
     if (ec == asio::error::timed_out) {
@@ -76,17 +81,51 @@ Error head_not_read(const error_code& ec) {
 
 /// How the body goes to this client, given how it comes.
 Framing client_framing(const Framing& upstream, const RequestHead& request) {
-    Framing out = upstream;
-    if (upstream.kind == BodyKind::chunked || upstream.kind == BodyKind::until_close) {
-        out.kind = request.minor_version >= 1 ? BodyKind::chunked : BodyKind::until_close;
+    const bool has_length =
+        upstream.kind != BodyKind::chunked && upstream.kind != BodyKind::until_close;
+    return has_length ? upstream : stream_framing(request);
+}
+
+/// Whether the answer can go on in an event stream that has begun.
+bool is_event_stream(const ResponseHead& head) {
+    constexpr std::string_view type = "text/event-stream";
+    const auto coding = head.fields.find("content-encoding").value_or("identity");
+    return head.status == 200 && equals_no_case(coding, "identity") &&
+           equals_no_case(head.fields.find("content-type").value_or("").substr(0, type.size()),
+                          type);
+}
+
+/// An answer that cannot, as an error; of its body what comes soon.
+asio::awaitable<Error> read_unfit(Wire& upstream, const ResponseHead& head) {
+    BodyReader body(upstream, head.framing, Blame::upstream);
+    std::vector<Piece> pieces;
+    std::string text;
+    upstream.set_deadline(Clock::now() + unfit_body_patience);
+    while (text.size() < unfit_body_bytes_max) {
+        pieces.clear();
+        if (!body.take(pieces)) {
+            break;
+        }
+        for (const Piece& piece : pieces) {
+            text.append(piece.payload);
+        }
+        if (body.starved()) {
+            const auto ec = co_await upstream.fill();
+            if (ec) {
+                break;
+            }
+        } else if (body.done()) {
+            break;
+        }
     }
-    return out;
+    co_return unfit_answer(head.status, head.fields.find("content-type").value_or(""), text);
 }
 
 /// What the client gets for this head.
-ResponseEdit edit_for(const ResponseHead& head, const RequestHead& request, bool keep_alive) {
+ResponseEdit edit_for(const ResponseHead& head, const RequestHead& request, bool keep_alive,
+                      bool has_begun) {
     ResponseEdit edit;
-    edit.framing = client_framing(head.framing, request);
+    edit.framing = has_begun ? stream_framing(request) : client_framing(head.framing, request);
     edit.keep_alive = keep_alive && edit.framing.kind != BodyKind::until_close;
     edit.client_minor_version = request.minor_version;
     edit.upgrade = head.status == 101;
@@ -143,6 +182,12 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, Framing comes,
 
 }  // namespace
 
+Framing stream_framing(const RequestHead& request) noexcept {
+    Framing out;
+    out.kind = request.minor_version >= 1 ? BodyKind::chunked : BodyKind::until_close;
+    return out;
+}
+
 asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
                                    const Limits& limits, bool keep_alive, RelayOutcome& out) {
     AnswerHead reader(upstream, request, limits);
@@ -163,11 +208,19 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
     const ResponseHead& answer = **head;
     upstream.set_deadline(TimePoint::max());
     out.status = answer.status;
-    const ResponseEdit edit = edit_for(answer, request, keep_alive);
+    const bool has_begun = out.head_sent;
+    if (has_begun && !is_event_stream(answer)) {
+        out.error = co_await read_unfit(upstream, answer);
+        co_return;
+    }
+    const ResponseEdit edit = edit_for(answer, request, keep_alive, has_begun);
     auto head_text = serialize_response_head(answer, edit);
     if (!head_text) {
         out.error = head_text.error();
         co_return;
+    }
+    if (has_begun) {
+        head_text->clear();
     }
     if (edit.upgrade) {
         client.unwatch();  // from its 101 on, a client that ends its side has not gone
@@ -181,7 +234,7 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
         }
         co_return;
     }
-    if (out.error && edit.framing.kind == BodyKind::until_close) {
+    if (out.error && edit.framing.kind == BodyKind::until_close && !has_begun) {
         client.close(true);  // nothing but a reset tells such a client that the answer was cut
     }
     out.client_keep_alive = !out.error && edit.keep_alive;

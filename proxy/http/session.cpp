@@ -149,7 +149,10 @@ private:
         }
         bool keep_alive = false;
         if (auto* forward = std::get_if<Forward>(&step)) {
-            const RelayOutcome outcome = co_await run(*forward, exchange);
+            RelayOutcome outcome = co_await run(*forward, exchange);
+            if (exchange.has_begun()) {
+                co_await exchange.end_begun(outcome);
+            }
             keep_alive = close_account(outcome, account);
             if (must_answer(outcome)) {
                 step = *outcome.error;

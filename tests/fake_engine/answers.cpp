@@ -51,7 +51,8 @@ bool is_one_of(const std::string& path, std::initializer_list<std::string_view> 
 bool is_inference(const std::string& path) {
     return is_one_of(
         path, {"/v1/chat/completions", "/chat/completions", "/v1/completions", "/completions",
-               "/v1/embeddings", "/embeddings", "/v1/rerank", "/rerank", "/completion", "/infill"});
+               "/v1/responses", "/responses", "/v1/messages", "/messages", "/v1/embeddings",
+               "/embeddings", "/v1/rerank", "/rerank", "/completion", "/infill"});
 }
 
 bool wants_stream(const Request& request) {
