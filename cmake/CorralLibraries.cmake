@@ -11,6 +11,12 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 
+find_package(OpenSSL 3.0)
+if(NOT OpenSSL_FOUND)
+  message(FATAL_ERROR "OpenSSL 3.0 or newer is missing, with its headers: install libssl-dev "
+                      "(packaging/install-deps.sh run does so on Debian)")
+endif()
+
 if(NOT TARGET yaml-cpp::yaml-cpp)  # yaml-cpp 0.7 exports the bare name
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
@@ -25,6 +31,7 @@ corral_deps(core Boost::headers yaml-cpp::yaml-cpp nlohmann_json::nlohmann_json 
             spdlog::spdlog PkgConfig::RE2)
 corral_deps(json_push Boost::json)
 corral_deps(cli CLI11::CLI11)
+corral_deps(tls OpenSSL::SSL OpenSSL::Crypto)
 if(SYSTEMD_FOUND)
   corral_deps(systemd PkgConfig::SYSTEMD)
   target_compile_definitions(corral_deps_systemd INTERFACE CORRAL_HAVE_SYSTEMD)

@@ -50,13 +50,14 @@ needs_to_run() {
     # shellcheck disable=SC2046  # a list of words
     need_package $(boost_packages)
     need_package libyaml-cpp-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libcli11-dev \
-        libre2-dev libsystemd-dev
+        libre2-dev libsystemd-dev libssl-dev
     need_package doctest-dev # headers only; the build is configured once, with the tests in it
 }
 
 needs_to_test() {
     needs_to_run
     need_package python3 python3-pytest ca-certificates
+    need openssl openssl # certificates for the tests of TLS
     need_package python3-jsonschema python3-yaml # a second opinion on `corral schema`
     # The tests' Node.js client. Only when the command is missing: another distribution's build of
     # Node.js brings its own npm, and Debian's npm conflicts with that.
