@@ -43,11 +43,6 @@ bool is_broken(int fd) noexcept {
     return ::poll(&entry, 1, 0) > 0 && (entry.revents & POLLERR) != 0;
 }
 
-void finish_sending(Wire& wire) noexcept {
-    error_code ignored;
-    wire.socket().shutdown(asio::socket_base::shutdown_send, ignored);
-}
-
 /// One tunnel. Shared with the handlers of watch_break only; its coroutines end before run() does.
 class Tunnel : public std::enable_shared_from_this<Tunnel> {
 public:
@@ -140,7 +135,7 @@ private:
 
     void end_of(Wire& from, Wire& to) {
         note(side(from));
-        finish_sending(to);
+        to.end_output();
         if (&from == &upstream_) {
             upstream_ended_ = true;
             hurry();
@@ -187,7 +182,7 @@ private:
         }
         note(TunnelEnd::corral);
         told_to_go_ = true;
-        finish_sending(upstream_);
+        upstream_.end_output();
         const auto executor = co_await asio::this_coro::executor;
         asio::steady_timer patience(executor, last_words_patience);
         co_await patience.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -1,5 +1,7 @@
 #include "proxy/http/wire.hpp"
 
+#include "proxy/http/tls_stream.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -41,15 +43,18 @@ Peer look_at_peer(int fd) noexcept {
 }  // namespace
 
 struct Wire::State {
-    explicit State(Socket s) : socket(std::move(s)), timer(socket.get_executor()) {}
+    State(Socket s, std::unique_ptr<TlsLayer> t)
+        : socket(std::move(s)), tls(std::move(t)), timer(socket.get_executor()) {}
 
     Socket socket;
+    std::unique_ptr<TlsLayer> tls;  ///< or nullptr
     asio::steady_timer timer;
     InputBuffer in;
     TimePoint read_deadline = TimePoint::max();
     TimePoint write_deadline = TimePoint::max();
     TimePoint armed_for = TimePoint::max();
     bool timed_out = false;
+    bool writing = false;  ///< with TLS: a write is under way, or has failed in the middle
 
     // The one read under way, whoever began it, and the fill() that waits for its end.
     bool reading = false;
@@ -97,16 +102,20 @@ struct Wire::State {
 
     /// Requires: no read is under way. False when in() is full.
     static bool read(const std::shared_ptr<State>& self) {
-        const auto room = self->in.prepare();
-        if (room.empty()) {
+        const auto room = self->tls ? self->tls->room() : self->in.prepare();
+        if (room.empty() || self->in.full()) {
             return false;
         }
         self->reading = true;
         self->socket.async_read_some(asio::mutable_buffer(room.data(), room.size()),
                                      [self](error_code ec, std::size_t n) {
                                          self->reading = false;
-                                         self->in.commit(n);
                                          self->heard = self->heard || n > 0;
+                                         if (self->tls) {
+                                             has_read_tls(self, ec, n);
+                                             return;
+                                         }
+                                         self->in.commit(n);
                                          has_read(self, ec);
                                      });
         return true;
@@ -139,6 +148,51 @@ struct Wire::State {
             self->how = Watch::look;  // it has sent as much as is held of it
             look(self);
         }
+    }
+
+    static void has_read_tls(const std::shared_ptr<State>& self, error_code ec, std::size_t n) {
+        self->tls->received(n);
+        if (ec == asio::error::eof) {
+            self->tls->receive_ended();
+            ec = error_code();
+        }
+        if (!ec) {
+            const auto plain = decrypt(*self->tls, self->in);
+            if (!plain && !self->expired() && read(self)) {
+                return;  // it was for TLS alone
+            }
+            ec = plain.value_or(asio::error::operation_aborted);
+        }
+        has_read(self, ec);
+    }
+
+    /// Says to the peer that nothing more comes, where there is a way to say it.
+    void announce_end() {
+        if (tls && !writing) {
+            send_end(socket.native_handle(), *tls);
+        }
+    }
+
+    static asio::awaitable<error_code> wait_for_plaintext(std::shared_ptr<State> self) {
+        while (self->tls->look() == TlsLayer::Step::starved) {
+            self->tls->release();
+            const auto [ec] =
+                co_await self->socket.async_wait(asio::socket_base::wait_read, as_values);
+            if (ec) {
+                co_return self->verdict(ec);
+            }
+            receive_now(self->socket.native_handle(), *self->tls);
+        }
+        co_return error_code();
+    }
+
+    /// `buffers` stand in the caller's frame.
+    static asio::awaitable<error_code> write_tls(std::shared_ptr<State> self,
+                                                 std::span<const asio::const_buffer> buffers) {
+        self->writing = true;
+        const error_code ec = co_await write_encrypted(self->socket, *self->tls, buffers);
+        self->writing = ec.failed();  // behind a part of a record nothing can be sent
+        co_return self->verdict(ec);
     }
 
     static void gone(const std::shared_ptr<State>& self) {
@@ -187,7 +241,10 @@ struct Wire::State {
     [[nodiscard]] bool expired() const noexcept { return timed_out; }
 };
 
-Wire::Wire(Socket socket) : state_(std::make_shared<State>(std::move(socket))) {
+Wire::Wire(Socket socket) : Wire(std::move(socket), nullptr) {}
+
+Wire::Wire(Socket socket, std::unique_ptr<TlsLayer> tls)
+    : state_(std::make_shared<State>(std::move(socket), std::move(tls))) {
     error_code ignored;  // an operation of a socket that cannot do it says so itself
     state_->socket.native_non_blocking(true, ignored);
 }
@@ -208,17 +265,19 @@ Socket& Wire::socket() noexcept {
 
 void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waiter> waiter,
                       asio::cancellation_slot slot) {
-    error_code at_once;
+    std::optional<error_code> at_once;
     if (state->expired()) {
         at_once = asio::error::timed_out;
     } else if (state->ended) {
         at_once = state->ended;
+    } else if (state->tls && !state->reading && (at_once = decrypt(*state->tls, state->in))) {
+        // What had come before was enough.
     } else if (!state->reading && !State::read(state)) {
         at_once = asio::error::no_buffer_space;
     }
     if (at_once) {  // never from within the call that starts it
         asio::post(state->socket.get_executor(),
-                   [waiter = std::move(waiter), at_once] { waiter->resume(at_once); });
+                   [waiter = std::move(waiter), ec = *at_once] { waiter->resume(ec); });
         return;
     }
     state->waiter = std::move(waiter);
@@ -250,6 +309,10 @@ asio::awaitable<error_code> Wire::wait_readable() {
         }
     }
     state->in.release();
+    if (state->tls) {
+        const error_code failed = co_await State::wait_for_plaintext(state);
+        co_return failed;
+    }
     const auto [ec] = co_await state->socket.async_wait(asio::socket_base::wait_read, as_values);
     co_return state->verdict(ec);
 }
@@ -258,6 +321,9 @@ std::optional<error_code> Wire::write_now(std::span<asio::const_buffer>& left) {
     constexpr std::size_t parts_max = 64;
     if (state_->expired()) {
         return error_code(asio::error::timed_out);
+    }
+    if (state_->tls) {
+        return std::nullopt;
     }
     while (!left.empty()) {
         std::array<iovec, parts_max> parts{};
@@ -301,6 +367,10 @@ asio::awaitable<error_code> Wire::write(std::span<const asio::const_buffer> buff
     const auto state = state_;
     if (state->expired()) {
         co_return error_code(asio::error::timed_out);
+    }
+    if (state->tls) {
+        const error_code failed = co_await State::write_tls(state, buffers);
+        co_return failed;
     }
     // A span is cheap to copy and its elements outlive the write: they stand in the caller's frame.
     const auto [ec, n] = co_await asio::async_write(state->socket, buffers, as_values);
@@ -367,6 +437,8 @@ void Wire::close(bool reset) noexcept {
     }
     if (reset) {
         state_->socket.set_option(asio::socket_base::linger(true, 0), ignored);
+    } else {
+        state_->announce_end();
     }
     state_->socket.close(ignored);
     state_->timer.cancel();
@@ -375,6 +447,29 @@ void Wire::close(bool reset) noexcept {
 
 bool Wire::is_open() const noexcept {
     return state_->socket.is_open();
+}
+
+void Wire::end_output() noexcept {
+    error_code ignored;
+    state_->announce_end();
+    state_->socket.shutdown(asio::socket_base::shutdown_send, ignored);
+}
+
+bool Wire::is_quiet() {
+    constexpr int tickets_max = 8;
+    for (int turn = 0; is_open() && in().empty() && turn < tickets_max; ++turn) {
+        if (state_->tls && state_->tls->look() != TlsLayer::Step::starved) {
+            return false;
+        }
+        pollfd entry{state_->socket.native_handle(), POLLIN | POLLRDHUP, 0};
+        if (::poll(&entry, 1, 0) == 0) {
+            return true;
+        }
+        if (!state_->tls || !receive_now(state_->socket.native_handle(), *state_->tls)) {
+            return false;
+        }
+    }
+    return false;
 }
 
 bool Wire::heard() const noexcept {

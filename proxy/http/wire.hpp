@@ -29,6 +29,7 @@ namespace corral::http {
 namespace asio = boost::asio;
 using boost::system::error_code;
 using Socket = asio::generic::stream_protocol::socket;
+class TlsLayer;
 
 /// An error_code that Asio hands to a coroutine as a value: it would throw the plain one.
 struct IoError : error_code {
@@ -39,6 +40,8 @@ struct IoError : error_code {
 class Wire {
 public:
     explicit Wire(Socket socket);
+    /// The same with TLS between the socket and everything below; its handshake is done.
+    Wire(Socket socket, std::unique_ptr<TlsLayer> tls);
     Wire(Wire&&) noexcept = default;
     Wire& operator=(Wire&&) noexcept = default;
     ~Wire();  ///< closes the socket
@@ -86,6 +89,11 @@ public:
     /// (RST) instead of an end.
     void close(bool reset = false) noexcept;
     [[nodiscard]] bool is_open() const noexcept;
+    /// Ends the direction to the peer, which goes on being read from. Requires: no write under way.
+    void end_output() noexcept;
+    /// True while nothing has come that was not read and the peer has not ended its side. What TLS
+    /// sends for itself, as its session tickets, is taken in and does not count.
+    [[nodiscard]] bool is_quiet();
     /// True when some byte has ever come.
     [[nodiscard]] bool heard() const noexcept;
 

@@ -1,18 +1,11 @@
 #include "proxy/upstream/pool.hpp"
 
 #include <algorithm>
-#include <poll.h>
 #include <utility>
 #include <vector>
 
 namespace corral {
 namespace {
-
-/// Readable while idle means closed, or bytes that no request asked for: unusable either way.
-bool is_quiet(http::Wire& wire) {
-    pollfd entry{wire.socket().native_handle(), POLLIN | POLLRDHUP, 0};
-    return wire.is_open() && wire.in().empty() && ::poll(&entry, 1, 0) == 0;
-}
 
 /// Nothing is under way in it, so a reset loses nothing, and it leaves no port in TIME_WAIT.
 void drop(http::Wire& wire) {
@@ -53,7 +46,7 @@ std::optional<http::Wire> UpstreamPool::take(const PoolKey& key) {
             out->socket().cancel();
         }
         at = idle_.erase(at);
-        if (is_quiet(*out)) {
+        if (out->is_quiet()) {
             return out;
         }
         drop(*out);
@@ -167,7 +160,7 @@ void UpstreamPool::watch(std::uint64_t number) {
             if (idle == idle_.end()) {
                 return;
             }
-            if (is_quiet(idle->wire)) {
+            if (idle->wire.is_quiet()) {
                 watch(number);
             } else {
                 drop(idle->wire);
