@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from corral_harness import Corral, poll_until
@@ -136,3 +137,19 @@ def test_no_guard_still_ends_its_models_on_sigterm(yard):
     assert corral.chat("a").status == 200
     assert corral.terminate() == 0
     poll_until(lambda: nothing_left(yard), 10, "every process to be gone")
+
+
+def test_the_guard_holds_little_memory(yard):
+    """Guards: what only starting needed, the libraries' code above all, is given back: the guard
+    waits for as long as Corral runs."""
+    yard.engine("a")
+    corral = yard.serve()
+
+    def file_pages(pid):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.split("RssFile:")[1].split()[0])
+
+    poll_until(lambda: file_pages(corral.guard_pid) < file_pages(corral.server_pid) / 2,
+               what="the guard to be smaller than half of the server")
+    corral.signal(signal.SIGTERM)  # and it still does its work
+    assert corral.wait() == 0
