@@ -9,7 +9,7 @@ namespace {
 Error bad(std::string_view url, std::string_view why) {
     return {Errc::invalid_config, Blame::internal,
             "invalid proxy URL \"" + std::string(url) + "\": " + std::string(why) +
-                " (expected http://HOST:PORT, or unix:///PATH)"};
+                " (expected http://HOST:PORT, https://HOST:PORT or unix:///PATH)"};
 }
 
 bool plain(char c) {

@@ -18,7 +18,7 @@ public:
     std::uint16_t port = 0;  ///< 0 for a Unix socket
     std::string unix_path;   ///< file system path of a Unix socket, or empty
     std::string base_path;   ///< path prefix of the upstream without trailing slash; often empty
-    bool tls = false;        ///< https (not connected to yet: refused by the config)
+    bool tls = false;        ///< https
 
     /// `host:port` as it stands in a Host header or a log line.
     [[nodiscard]] std::string authority() const;

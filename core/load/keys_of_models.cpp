@@ -20,7 +20,8 @@ constexpr std::array of_filters{
         "value"},
 };
 
-constexpr std::array<Key, 6> timeouts(std::string_view response_header) {
+constexpr std::array<Key, 6> timeouts(std::string_view response_header,
+                                      std::string_view idle_compared) {
     return {{
         {"connect", seconds, "30", "for connecting; 0: no limit", Traits{.least = 0}},
         {"keepalive", seconds, "30", "the period of TCP keep-alive; 0: the system's",
@@ -28,17 +29,18 @@ constexpr std::array<Key, 6> timeouts(std::string_view response_header) {
         {"responseHeader", seconds, response_header, "for the head of an answer; 0: no limit",
          Traits{.least = 0}},
         {"tlsHandshake", seconds, "10", "for the TLS handshake; 0: no limit", Traits{.least = 0}},
-        {"expectContinue", seconds, "1", "for `100 Continue`; 0: it is not waited for",
-         Traits{.least = 0}},
+        {"expectContinue", seconds, "1",
+         "for `100 Continue`, which Corral asks no upstream for: it gives that itself",
+         Traits{.support = later, .least = 0}},
         {"idleConn", seconds, "90", "how long an idle connection is kept; 0: for ever",
-         Traits{.least = 0}},
+         Traits{.least = 0, .compared = idle_compared}},
     }};
 }
-constexpr auto of_timeouts = timeouts("0");
+constexpr auto of_timeouts = timeouts("0", "1.5 s at most");
 std::span<const Key> timeout_keys() noexcept {
     return of_timeouts;
 }
-constexpr auto of_peer_timeouts = timeouts("60");
+constexpr auto of_peer_timeouts = timeouts("60", "");
 std::span<const Key> peer_timeout_keys() noexcept {
     return of_peer_timeouts;
 }
@@ -72,8 +74,8 @@ constexpr std::array of_model{
     Key{"cmdStop", text, "", "the command that stops it; `${PID}` is the process of `cmd`",
         Traits{.otherwise = "SIGTERM", .compared = "one that hangs is ended, too"}},
     Key{"proxy", endpoint, "http://localhost:${PORT}",
-        "where it answers: `http://HOST[:PORT][/base]` or `unix:///path`",
-        Traits{.compared = "Unix sockets are an extension; `https` is not supported yet"}},
+        "where it answers: `http://HOST[:PORT][/base]`, `https://…` or `unix:///path`",
+        Traits{.compared = "Unix sockets are an extension"}},
     Key{"aliases", texts, "[]", "other names that requests may use",
         Traits{.compared = "one that is also the name of a model is warned of"}},
     Key{"env", assignments, "[]",
@@ -117,7 +119,8 @@ constexpr std::array of_model{
 };
 
 constexpr std::array of_peer{
-    Key{"proxy", url, "", "its address, `http://HOST[:PORT][/base]`", Traits{.required = true}},
+    Key{"proxy", url, "", "its address, `http://HOST[:PORT][/base]` or `https://…`",
+        Traits{.required = true}},
     Key{"apiKey", text, "", "sent to it in place of the client's key"},
     Key{"models", texts, "", "its models that are offered here, each as `peer/model`",
         Traits{.required = true, .least = 1}},

@@ -135,13 +135,12 @@ private:
             if (const auto refusal = url_refusal(url); !refusal.empty()) {
                 loading_.report.error(mark, prefix + "invalid proxy URL: " + refusal,
                                       endpoint.error().detail);
+            } else if (url.starts_with("unix:")) {  // Corral's own: no file of llama-swap has it
+                loading_.report.error(mark, prefix + endpoint.error().detail);
             } else {
                 loading_.report.warn(mark, prefix + endpoint.error().detail,
                                      "requests for this model will fail");
             }
-        } else if (endpoint->tls) {
-            loading_.report.warn(mark, prefix + "https to a model is not yet supported",
-                                 "requests for this model will fail; use http on loopback");
         }
     }
 

@@ -66,7 +66,9 @@ private:
         if (endpoint) {
             return;
         }
-        if (const auto refusal = url_refusal(*text); refusal.empty()) {
+        if (text->starts_with("unix:")) {  // Corral's own: no file of llama-swap has it
+            loading_.report.error(node->mark, path_ + ".proxy: " + endpoint.error().detail);
+        } else if (const auto refusal = url_refusal(*text); refusal.empty()) {
             loading_.report.warn(node->mark, path_ + ".proxy: " + endpoint.error().detail,
                                  "requests for the models of this peer will fail");
         } else if (node->from_environment) {

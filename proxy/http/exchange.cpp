@@ -2,6 +2,7 @@
 
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/error_body.hpp"
+#include "proxy/http/tunnel.hpp"
 #include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/error.hpp>
@@ -18,8 +19,6 @@ using namespace asio::experimental::awaitable_operators;
 
 /// How long a broken connection's process gets to end, so that the answer can say how it did.
 constexpr Duration post_mortem_patience{500};
-/// A first try, and one more on a fresh connection or a restarted model.
-constexpr int attempts_max = 2;
 constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The request is sent: from now on the answer's head has this long to come, if it has not.
@@ -53,6 +52,14 @@ Error body_read_error(const error_code& ec) {
         return {Errc::timed_out, Blame::client, "the request's body did not arrive in time"};
     }
     return client_left();
+}
+
+PoolRule model_rule(const UpstreamTimeouts& timeouts) {
+    PoolRule rule = model_pool_rule;
+    if (timeouts.idle_conn > std::chrono::seconds(0)) {
+        rule.idle_for = std::min<Duration>(rule.idle_for, timeouts.idle_conn);
+    }
+    return rule;
 }
 
 }  // namespace
@@ -226,10 +233,16 @@ bool Exchange::skip_rest() {
     return body_.done();
 }
 
-Duration Exchange::connect_patience(const UpstreamTimeouts& timeouts) const noexcept {
-    const Duration own = timeouts.connect;
-    const Duration most = config_->limits.connect_timeout;
-    return own > Duration::zero() ? std::min(own, most) : most;
+ConnectOptions Exchange::connect_options(const UpstreamTimeouts& timeouts) const noexcept {
+    const auto bounded = [most = config_->limits.connect_timeout](Duration own) {
+        return own > Duration::zero() ? std::min(own, most) : most;
+    };
+    ConnectOptions out;
+    out.timeout = bounded(timeouts.connect);
+    out.tls_timeout = bounded(timeouts.tls_handshake);
+    out.keepalive = timeouts.keepalive;
+    out.tls = &context_.tls;
+    return out;
 }
 
 asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::string target) {
@@ -264,8 +277,8 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
         }
         const bool reused = upstream.has_value();
         if (!reused) {
-            auto connected =
-                co_await connect_upstream(lease.endpoint(), connect_patience(model.timeouts));
+            const ConnectOptions options = connect_options(model.timeouts);
+            auto connected = co_await connect_upstream(lease.endpoint(), options);
             if (!connected) {  // nothing was sent: the next attempt may start the model anew
                 out.error = connected.error();
                 co_await explain(out, generation);
@@ -275,10 +288,9 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
             waiting.emplace(context_.pool, key, *upstream);
         }
         const std::string path = lease.endpoint().base_path + target;
+        const std::string own_host = head_.host.empty() ? lease.endpoint().authority() : "";
         RequestEdit edit = edit_for(path);
-        if (head_.host.empty()) {
-            edit.host = lease.endpoint().host;
-        }
+        edit.host = own_host;
         out = co_await converse(*upstream, edit, model.timeouts.response_header);
         if (out.tunnel) {
             waiting.reset();
@@ -286,21 +298,34 @@ asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::strin
                                 *out.tunnel);
             co_return out;
         }
-        // A reused connection may have been dropped by the server just before our request came.
-        const bool untouched = out.error && out.error->is(Errc::upstream_closed) &&
-                               out.status == 0 && !out.interim_seen && upstream->in().empty();
-        if (reused && untouched && body_.done() && keeps_body_ && !client_gone_) {
+        if (reused && may_repeat(out, *upstream)) {
             continue;
         }
         if (can_be_explained(out, has_begun())) {
             co_await explain(out, generation);
-        } else if (out.upstream_keep_alive && body_.done()) {
-            waiting.reset();
-            context_.pool.give(key, std::move(*upstream), model_pool_rule);
         }
+        waiting.reset();
+        keep(*upstream, out, key, model_rule(model.timeouts));
         co_return out;
     }
     co_return out;
+}
+
+bool Exchange::may_repeat(const RelayOutcome& out, Wire& upstream) const {
+    const bool untouched = out.error && out.error->is(Errc::upstream_closed) && out.status == 0 &&
+                           !out.interim_seen && upstream.in().empty();
+    return untouched && body_.done() && keeps_body_ && !client_gone_;
+}
+
+void Exchange::keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule) {
+    if (out.error || !body_.done()) {
+        return;
+    }
+    if (out.upstream_keep_alive) {
+        context_.pool.give(key, std::move(upstream), rule);
+    } else {
+        upstream.close(true);  // all is said: no need for a port in TIME_WAIT
+    }
 }
 
 std::optional<Result<Lease>> Exchange::admit_now(const ModelConfig& model) {

@@ -15,6 +15,8 @@
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
 #include "proxy/http/wire.hpp"
+#include "proxy/upstream/connector.hpp"
+#include "proxy/upstream/pool.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -29,6 +31,9 @@
 #include <vector>
 
 namespace corral::http {
+
+/// A first try, and one more on a fresh connection or a restarted model.
+inline constexpr int attempts_max = 2;
 
 /// How a wait ends when the client closes its connection.
 [[nodiscard]] Error client_left();
@@ -98,8 +103,16 @@ private:
     asio::awaitable<Result<void>> change_body(const Filters& filters, std::string_view name);
     Result<void> edit_held(std::span<const JsonEdit> edits);
     RequestEdit edit_for(std::string_view target) const;
-    /// timeouts.connect, within limits.connect_timeout.
-    [[nodiscard]] Duration connect_patience(const UpstreamTimeouts& timeouts) const noexcept;
+    /// As the config says, within limits.connect_timeout.
+    [[nodiscard]] ConnectOptions connect_options(const UpstreamTimeouts& timeouts) const noexcept;
+    /// True when a reused connection broke under a request before its answer, so that nothing was
+    /// done with it, and all of the request is there to be sent again.
+    [[nodiscard]] bool may_repeat(const RelayOutcome& out, Wire& upstream) const;
+    /// Keeps a connection on which an exchange has ended well for the next one.
+    void keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule);
+    asio::awaitable<RelayOutcome> converse_with_peer(const PeerConfig& peer,
+                                                     const Endpoint& endpoint,
+                                                     const RequestEdit& edit);
     asio::awaitable<RelayOutcome> converse(Wire& upstream, const RequestEdit& edit,
                                            Duration head_timeout);
     asio::awaitable<void> send_rest(Wire& upstream, Outgoing& outgoing);

@@ -1,5 +1,6 @@
 // The exchange with another server: no lease, no start, its own key instead of the client's.
 #include "proxy/http/exchange.hpp"
+#include "proxy/http/tunnel.hpp"
 #include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -12,6 +13,8 @@ namespace {
 
 using namespace asio::experimental::awaitable_operators;
 
+constexpr std::size_t idle_per_peer_max = 64;
+
 /// The Host that the peer expects: as a client of its own would send it.
 std::string host_field(const Endpoint& endpoint) {
     const std::string authority = endpoint.authority();
@@ -20,14 +23,22 @@ std::string host_field(const Endpoint& endpoint) {
                                       : authority;
 }
 
-/// Where the peer listens, if that can be spoken to.
-Result<Endpoint> endpoint_of(const PeerConfig& peer) {
-    auto endpoint = parse_endpoint(peer.proxy);
-    if (endpoint && endpoint->tls) {
-        return Error(Errc::upstream_unreachable, Blame::upstream,
-                     "https:// is not spoken yet, only http://");
+/// Whose idle connections fit: those to this address, by the name that a certificate has to prove.
+PoolKey pool_key(const Endpoint& endpoint) {
+    if (!endpoint.unix_path.empty()) {
+        return PoolKey("unix://" + endpoint.unix_path);
     }
-    return endpoint;
+    return PoolKey((endpoint.tls ? "https://" : "http://") + endpoint.authority());
+}
+
+/// Others ask it, too, so that a connection may be of use for long.
+PoolRule pool_rule(const UpstreamTimeouts& timeouts) {
+    PoolRule rule;
+    rule.idle_max = idle_per_peer_max;
+    rule.idle_for = timeouts.idle_conn > std::chrono::seconds(0) ? Duration(timeouts.idle_conn)
+                                                                 : Duration::max();
+    rule.watched = true;
+    return rule;
 }
 
 /// An error of the peer in the words that llama-swap has for it.
@@ -52,7 +63,7 @@ constexpr std::array<std::string_view, 7> private_fields_with_keys{
 
 asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std::string target) {
     RelayOutcome out;
-    const auto endpoint = endpoint_of(peer);
+    const auto endpoint = parse_endpoint(peer.proxy);
     if (!endpoint) {
         out.error = told(endpoint.error(), peer);
         co_return out;
@@ -60,17 +71,6 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
     auto changed = co_await change_body(peer.filters, sent_name_);
     if (!changed) {
         out.error = changed.error();
-        co_return out;
-    }
-    const Duration patience = connect_patience(peer.timeouts);
-    auto first = co_await (connect_upstream(*endpoint, patience) || client_.wait_gone());
-    if (first.index() == 1) {
-        out.error = client_left();
-        co_return out;
-    }
-    auto upstream = std::move(std::get<0>(first));
-    if (!upstream) {
-        out.error = told(upstream.error(), peer);
         co_return out;
     }
     const std::string path = endpoint->base_path + target;
@@ -81,7 +81,6 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
     RequestEdit edit = edit_for(path);
     edit.host = host;
     edit.client_address = {};
-    edit.close = true;
     edit.drop = private_fields;
     if (!config_->api_keys.empty()) {
         edit.drop = private_fields_with_keys;
@@ -89,11 +88,49 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
     if (!peer.api_key.empty()) {
         edit.set = key;
     }
-    out = co_await converse(*upstream, edit, peer.timeouts.response_header);
-    if (out.tunnel) {
-        co_await run_tunnel(*upstream, client_, config_->limits, *out.tunnel);
-    } else if (out.error && out.error->blame == Blame::upstream) {
+    out = co_await converse_with_peer(peer, *endpoint, edit);
+    if (out.error && out.error->blame == Blame::upstream) {
         out.error = told(*out.error, peer);
+    }
+    co_return out;
+}
+
+/// Over an idle connection, if there is one and the request could be sent again, or a new one.
+asio::awaitable<RelayOutcome> Exchange::converse_with_peer(const PeerConfig& peer,
+                                                           const Endpoint& endpoint,
+                                                           const RequestEdit& edit) {
+    const PoolKey key = pool_key(endpoint);
+    const ConnectOptions options = connect_options(peer.timeouts);
+    RelayOutcome out;
+    for (int attempt = 1; attempt <= attempts_max; ++attempt) {
+        std::optional<Wire> upstream;
+        if (attempt == 1 && body_.done()) {
+            upstream = context_.pool.take(key);
+        }
+        const bool reused = upstream.has_value();
+        if (!reused) {
+            auto first = co_await (connect_upstream(endpoint, options) || client_.wait_gone());
+            if (first.index() == 1) {
+                out.error = client_left();
+                co_return out;
+            }
+            auto& connected = std::get<0>(first);
+            if (!connected) {
+                out.error = connected.error();
+                co_return out;
+            }
+            upstream.emplace(std::move(*connected));
+        }
+        out = co_await converse(*upstream, edit, peer.timeouts.response_header);
+        if (out.tunnel) {
+            co_await run_tunnel(*upstream, client_, config_->limits, *out.tunnel);
+            co_return out;
+        }
+        if (reused && may_repeat(out, *upstream)) {
+            continue;
+        }
+        keep(*upstream, out, key, pool_rule(peer.timeouts));
+        co_return out;
     }
     co_return out;
 }

@@ -9,6 +9,7 @@
 #include "proxy/api/selectors.hpp"
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/pool.hpp"
+#include "proxy/upstream/tls_context.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -33,6 +34,7 @@ struct SessionContext {
 
     Fleet& fleet;
     UpstreamPool pool;
+    TlsClient tls;                        ///< to upstreams
     api::ActiveProfile profile;           ///< none at start; a reload that has it still keeps it
     api::SelectorLoads selectors;         ///< what the spillovers have under way
     api::ReloadConfig reload;             ///< bound by the program; may be empty

@@ -1,15 +1,23 @@
 #include "proxy/upstream/connector.hpp"
 
+#include "proxy/http/tls_layer.hpp"
+#include "proxy/upstream/tls_context.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
+#include <algorithm>
 #include <fcntl.h>
 #include <memory>
+#include <netinet/tcp.h>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace corral {
@@ -55,11 +63,7 @@ struct Attempt {
     bool late = false;
 };
 
-}  // namespace
-
-asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, Duration timeout) {
-    const auto executor = co_await asio::this_coro::executor;
-    const auto attempt = std::make_shared<Attempt>(executor);
+void give_up_after(const std::shared_ptr<Attempt>& attempt, Duration timeout) {
     attempt->timer.expires_after(timeout);
     attempt->timer.async_wait([weak = std::weak_ptr<Attempt>(attempt)](error_code ec) {
         const auto self = weak.lock();
@@ -71,6 +75,24 @@ asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, Duration
         self->socket.close(ignored);
         self->resolver.cancel();
     });
+}
+
+/// A server that has vanished without a word is noticed by the system's probes.
+void set_tcp_options(Socket& socket, std::chrono::seconds keepalive) {
+    error_code ignored;
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    if (keepalive > std::chrono::seconds(0)) {
+        constexpr std::int64_t seconds_max = 32767;  // of the system
+        const int period = static_cast<int>(std::min<std::int64_t>(keepalive.count(), seconds_max));
+        const int fd = socket.native_handle();
+        ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &period, sizeof period);
+        ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &period, sizeof period);
+    }
+}
+
+/// Connects the attempt's socket to the first address that answers.
+asio::awaitable<error_code> connect_any(std::shared_ptr<Attempt> attempt, Endpoint endpoint) {
     error_code last = asio::error::host_not_found;
     auto addresses = literal_addresses(endpoint);
     if (addresses.empty()) {
@@ -82,7 +104,7 @@ asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, Duration
         }
     }
     for (const auto& address : addresses) {
-        attempt->socket = Socket(executor);
+        attempt->socket = Socket(attempt->socket.get_executor());
         attempt->socket.open(address.protocol(), last);
         if (last || attempt->late) {
             continue;
@@ -91,21 +113,70 @@ asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, Duration
         ::fcntl(attempt->socket.native_handle(), F_SETFD, FD_CLOEXEC);
         const auto [ec] = co_await attempt->socket.async_connect(address, as_values);
         last = ec;
-        if (!ec) {
-            if (endpoint.unix_path.empty()) {
-                error_code ignored;
-                attempt->socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-            }
-            attempt->timer.cancel();
-            co_return http::Wire(std::move(attempt->socket));
-        }
-        if (attempt->late || ec == asio::error::operation_aborted) {
+        if (!ec || attempt->late || ec == asio::error::operation_aborted) {
             break;
         }
     }
+    co_return last;
+}
+
+/// The TLS handshake on the attempt's socket; why it failed, or nothing.
+asio::awaitable<std::string> shake_hands(std::shared_ptr<Attempt> attempt, http::TlsLayer& tls) {
+    using Step = http::TlsLayer::Step;
+    while (true) {
+        const Step step = tls.handshake();
+        const std::string outgoing = tls.take_outgoing();
+        const auto [unsent, n] =
+            co_await asio::async_write(attempt->socket, asio::buffer(outgoing), as_values);
+        if (step == Step::done && !unsent) {
+            co_return std::string();
+        }
+        if (step != Step::starved) {
+            co_return step == Step::done ? unsent.message() : tls.failure();
+        }
+        const auto room = tls.room();
+        const asio::mutable_buffer target(room.data(), room.size());
+        const auto [ec, bytes] = co_await attempt->socket.async_read_some(target, as_values);
+        tls.received(bytes);
+        if (ec == asio::error::eof) {
+            tls.receive_ended();
+        } else if (ec) {
+            co_return ec.message();
+        }
+    }
+}
+
+}  // namespace
+
+asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, ConnectOptions options) {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto attempt = std::make_shared<Attempt>(executor);
+    give_up_after(attempt, options.timeout);
+    const error_code unconnected = co_await connect_any(attempt, endpoint);
     attempt->timer.cancel();
-    co_return unreachable(endpoint, attempt->late ? "no answer in time" : last.message(),
-                          attempt->late);
+    if (unconnected || attempt->late) {
+        co_return unreachable(endpoint, attempt->late ? "no answer in time" : unconnected.message(),
+                              attempt->late);
+    }
+    if (endpoint.unix_path.empty()) {
+        set_tcp_options(attempt->socket, options.keepalive);
+    }
+    if (!endpoint.tls) {
+        co_return http::Wire(std::move(attempt->socket));
+    }
+    auto tls = options.tls->start(endpoint);
+    if (!tls) {
+        co_return tls.error();
+    }
+    give_up_after(attempt, options.tls_timeout);
+    const std::string failure = co_await shake_hands(attempt, **tls);
+    attempt->timer.cancel();
+    if (!failure.empty() || attempt->late) {
+        co_return unreachable(endpoint,
+                              attempt->late ? "no TLS handshake in time" : "TLS: " + failure,
+                              attempt->late);
+    }
+    co_return http::Wire(std::move(attempt->socket), std::move(*tls));
 }
 
 }  // namespace corral

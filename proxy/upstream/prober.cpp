@@ -1,16 +1,11 @@
 #include "proxy/upstream/prober.hpp"
 
+#include "core/config.hpp"
+#include "proxy/http/head_rules.hpp"
 #include "proxy/upstream/connector.hpp"
+#include "proxy/upstream/tls_context.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_static_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/write.hpp>
-
+#include <array>
 #include <string>
 #include <utility>
 
@@ -18,16 +13,19 @@ namespace corral {
 namespace {
 
 namespace asio = boost::asio;
-namespace http_lib = boost::beast::http;
-constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t head_bytes_max = 8 * 1024;
 
 /// Only the status decides, so only the head is read.
 class HttpProber final : public Prober {
 public:
     asio::awaitable<bool> ready(Endpoint endpoint, std::string path, Duration timeout) override {
         const TimePoint deadline = Clock::now() + timeout;
-        auto wire = co_await connect_upstream(endpoint, timeout);
+        // Being there is enough without a path. Whether TLS works, the first request tells best.
+        endpoint.tls = endpoint.tls && !path.empty();
+        ConnectOptions options;
+        options.timeout = timeout;
+        options.tls_timeout = timeout;
+        options.tls = &tls_;
+        auto wire = co_await connect_upstream(endpoint, options);
         if (!wire) {
             co_return false;
         }
@@ -35,22 +33,43 @@ public:
             co_return true;
         }
         wire->set_deadline(deadline);
-        http_lib::request<http_lib::empty_body> request(http_lib::verb::get,
-                                                        endpoint.base_path + path, 11);
-        request.set(http_lib::field::host, endpoint.authority());
-        request.keep_alive(false);
-        const auto [sent, written] =
-            co_await http_lib::async_write(wire->socket(), request, as_values);
-        if (sent || written == 0) {
-            co_return false;
+        wire->set_write_deadline(deadline);
+        const std::string request = "GET " + endpoint.base_path + path +
+                                    " HTTP/1.1\r\nHost: " + endpoint.authority() +
+                                    "\r\nConnection: close\r\n\r\n";
+        const std::array<asio::const_buffer, 1> buffers{asio::buffer(request)};
+        const auto unsent = co_await wire->write(buffers);
+        bool is_ready = false;
+        if (!unsent) {
+            is_ready = co_await says_ok(*wire);
         }
-        boost::beast::flat_static_buffer<head_bytes_max> buffer;
-        http_lib::response_parser<http_lib::empty_body> answer;
-        answer.header_limit(head_bytes_max);
-        const auto [received, read] =
-            co_await http_lib::async_read_header(wire->socket(), buffer, answer, as_values);
-        co_return !received && read != 0 && answer.get().result() == http_lib::status::ok;
+        wire->close(true);  // many probes would leave as many ports in TIME_WAIT
+        co_return is_ready;
     }
+
+private:
+    /// `wire` stands in the caller's frame.
+    static asio::awaitable<bool> says_ok(http::Wire& wire) {
+        const Limits limits;
+        http::HeadScanner scanner(limits, http::HeadOf::response);
+        while (true) {
+            const auto scan = scanner.scan(wire.in().data());
+            if (scan.state == http::HeadScan::State::refused) {
+                co_return false;
+            }
+            if (scan.state == http::HeadScan::State::complete) {
+                const auto text = wire.in().data().substr(0, scan.bytes);
+                const auto head = parse_response_head(text, http::ResponseContext(), limits);
+                co_return head && head->status == 200;
+            }
+            const auto ec = co_await wire.fill();
+            if (ec) {
+                co_return false;
+            }
+        }
+    }
+
+    TlsClient tls_;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
-// The readiness probe: one GET over a connection of its own. Main loop only.
+// The readiness probe: one GET over a connection of its own, with TLS where the URL says https.
+// Main loop only.
 
 #include "supervisor/fleet/prober.hpp"
 
@@ -7,7 +8,7 @@
 
 namespace corral {
 
-/// The Prober that speaks HTTP. Has no state: one serves the whole program.
+/// The Prober that speaks HTTP. One serves the whole program.
 [[nodiscard]] std::unique_ptr<Prober> make_http_prober();
 
 }  // namespace corral

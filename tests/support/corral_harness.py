@@ -312,9 +312,9 @@ class Yard:
             **top,
         }
 
-    def serve(self, config=None, **top):
+    def serve(self, config=None, env=None, **top):
         """Starts Corral with the config, or with config(**top)."""
-        corral = Corral(self.folder, self.config(**top) if config is None else config)
+        corral = Corral(self.folder, self.config(**top) if config is None else config, env=env)
         self.corrals.append(corral)
         return corral
 

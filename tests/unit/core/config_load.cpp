@@ -33,6 +33,10 @@ const Row refused[] = {
     {model_with("proxy: 'http://h:port'"), "invalid port \":port\" after host"},
     {model_with("proxy: 'http://[::1'"), "missing ']' in host"},
     {model_with("proxy: \"http://a\\nb\""), "invalid control character in URL"},
+    {model_with("proxy: 'unix:///" + std::string(107, 'x') + "'"), "has at most 107 bytes", 4},
+    {model_with("proxy: 'unix://run/m.sock'"), "a Unix socket needs an absolute path", 4},
+    {"peers: {p: {models: [a], proxy: 'unix:///" + std::string(107, 'x') + "'}}",
+     "peers.p.proxy: invalid proxy URL"},
     {"peers: {p: {models: [a]}}", "peers.p: proxy is required"},
     {"peers: {p: {proxy: 'http://x'}}", "peer models can not be empty"},
     {"apiKeys: ['${env.UNSET}']", "environment variable 'UNSET' is not set"},
@@ -146,7 +150,6 @@ const Row taken[] = {
     {model_with("concurrencyLimit: -1"), "is negative"},
     {model_with("ttl: 1.5"), "only the whole number 1 of 1.5 is used"},
     {model_with("ttl: 9000000000000000000"), "longer than 100 years"},
-    {model_with("proxy: 'https://h'"), "https to a model is not yet supported"},
     {model_with("proxy: 'file:///etc/passwd'"), "the scheme is not http"},
     {model_with("proxy: 'gopher://h'"), "the scheme is not http"},
     {model_with("proxy: 'http://u:p@h'"), "user names and passwords"},
@@ -185,6 +188,7 @@ TEST_CASE("files that are right say nothing") {
         model_with("filters: {stripParams: ''}\n    metadata: {}\n    timeouts: {connect: 30}"),
         model_with("cmdStop: kill ${PID}\n    checkEndpoint: none\n    unlisted: yes"),
         "models: {m: {cmd: \"x ${PORT}\", proxy: 'unix:///run/m.sock'}}",
+        model_with("proxy: 'https://h/base'"),
         "upstream: {ignorePaths: []}",
     };
     for (const auto& yaml : rows) {
