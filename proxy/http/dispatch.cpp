@@ -97,6 +97,7 @@ Step Dispatch::inference(const api::Route& route, const Target& target,
     Forward out;
     out.reservation = reserve(*to);
     out.renames = true;
+    out.metered = head_.method == "POST";
     out.target = route.upstream_path.empty() ? std::string_view(target.path) : route.upstream_path;
     if (target.has_query) {
         out.target += "?";
@@ -142,6 +143,9 @@ Step Dispatch::upstream(const Target& target, std::string& model) const {
     Forward out;
     out.to = std::move(found->to);
     out.target = found->target.request_target();
+    const auto below = api::find_route(head_.method, found->target.remainder);
+    out.metered = head_.method == "POST" && below.route != nullptr &&
+                  below.route->kind == RouteKind::inference_body;
     return out;
 }
 

@@ -27,6 +27,7 @@ struct SessionContext;
 struct Forward {
     Destination to;
     std::string target;    ///< of the request line
+    bool metered = false;  ///< what its answer says of tokens and speed is recorded
     bool renames = false;  ///< the body asks for `to.name` and has to carry `to.sent_name`
     api::SelectorLoads::Reservation reservation;  ///< what a spillover counts until its end
 };

@@ -375,6 +375,7 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
 asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEdit& edit,
                                                  Duration head_timeout) {
     RelayOutcome out;
+    out.metered = metered_;
     out.head_sent = has_begun();
     auto head_text = serialize_request_head(head_, edit);
     if (!head_text) {

@@ -58,6 +58,8 @@ public:
     /// `asked_for` is what setParamsByID goes by, `sent_name` what the body says when it leaves. A
     /// useModelName goes before that. Comes between find_model and run.
     void set_names(std::string asked_for, std::string sent_name);
+    /// The outcome is to have what the answer says of tokens and speed.
+    void set_metered(bool metered) noexcept { metered_ = metered; }
     /// Changes the body as the model's config says, gets the model going and relays its answer.
     /// `target` is the request line's for the upstream. When the outcome has an error and no head
     /// was sent, the caller answers it.
@@ -145,7 +147,8 @@ private:
     Framing leaves_;                     ///< of the body when it leaves, changed by edits
     std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
     std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
-    bool continued_ = false;             ///< 100 Continue was sent
+    bool metered_ = false;
+    bool continued_ = false;  ///< 100 Continue was sent
     bool client_gone_ = false;
     bool keeps_body_ = true;                ///< held_ is still the whole body from its start
     bool answered_ = false;                 ///< the answer has ended before the request has

@@ -2,9 +2,11 @@
 
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/chunked.hpp"
+#include "proxy/http/error_excerpt.hpp"
 #include "proxy/http/header_edit.hpp"
 #include "proxy/http/loading_stream.hpp"
 #include "proxy/http/outgoing.hpp"
+#include "proxy/http/stream_tap.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -132,10 +134,44 @@ ResponseEdit edit_for(const ResponseHead& head, const RequestHead& request, bool
     return edit;
 }
 
+/// What a metered answer says of itself, read while it passes. Writes it down when it ends, however
+/// it ends.
+class Meter {
+public:
+    Meter(const ResponseHead& head, RelayOutcome& out) : out_(out) {
+        if (out.metered && head.status == 200) {
+            tap_ = StreamTap(head.fields.find("content-type").value_or(""),
+                             head.fields.find("content-encoding").value_or(""));
+        } else if (out.metered) {
+            excerpt_.emplace();
+        }
+    }
+    ~Meter() {
+        out_.usage = tap_.finish();
+        if (excerpt_) {
+            out_.upstream_error = excerpt_->message();
+        }
+    }
+    Meter(const Meter&) = delete;
+    Meter& operator=(const Meter&) = delete;
+
+    void feed(std::span<const Piece> pieces) {
+        for (const Piece& piece : pieces) {
+            excerpt_ ? excerpt_->feed(piece.payload) : tap_.feed(piece.payload);
+        }
+    }
+
+private:
+    RelayOutcome& out_;
+    StreamTap tap_;
+    std::optional<ErrorExcerpt> excerpt_;
+};
+
 /// Head and body to the client, each piece as soon as it is there. What fails stands in `out`.
-asio::awaitable<void> relay_message(Wire& upstream, Wire& client, Framing comes, Outgoing outgoing,
-                                    Duration write_timeout, RelayOutcome& out) {
-    BodyReader body(upstream, comes, Blame::upstream);
+asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const ResponseHead& head,
+                                    Outgoing outgoing, Duration write_timeout, RelayOutcome& out) {
+    BodyReader body(upstream, head.framing, Blame::upstream);
+    Meter meter(head, out);
     std::vector<Piece> pieces;
     while (true) {
         pieces.clear();
@@ -157,6 +193,7 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, Framing comes,
                 co_return;
             }
         }
+        meter.feed(pieces);
         out.bytes = body.bytes();
         if (body.done()) {
             co_return;
@@ -164,7 +201,7 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, Framing comes,
         if (!body.starved()) {
             continue;
         }
-        if (comes.kind != BodyKind::content_length) {
+        if (head.framing.kind != BodyKind::content_length) {
             client.watch_without_buffer();  // a stream may be silent for long
         }
         const auto ec = co_await upstream.fill();
@@ -226,8 +263,8 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
         client.unwatch();  // from its 101 on, a client that ends its side has not gone
     }
     Outgoing outgoing(edit.framing.kind == BodyKind::chunked, std::move(*head_text));
-    co_await relay_message(upstream, client, answer.framing, std::move(outgoing),
-                           limits.write_timeout, out);
+    co_await relay_message(upstream, client, answer, std::move(outgoing), limits.write_timeout,
+                           out);
     if (edit.upgrade) {
         if (!out.error) {
             out.tunnel.emplace();

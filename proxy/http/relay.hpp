@@ -6,12 +6,14 @@
 #include "core/error.hpp"
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/tunnel.hpp"
+#include "proxy/http/usage.hpp"
 #include "proxy/http/wire.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace corral::http {
 
@@ -23,6 +25,9 @@ struct RelayOutcome {
     bool client_keep_alive = false;    ///< the client's connection can serve another request
     bool upstream_keep_alive = false;  ///< the upstream's connection is clean for another request
     std::uint64_t bytes = 0;           ///< payload relayed
+    bool metered = false;  ///< set by the caller: the answer is read for what it says of itself
+    Usage usage;           ///< what a metered answer said; of a cut one what came
+    std::string upstream_error;  ///< what a metered answer that is an error said went wrong
     std::optional<TunnelOutcome> tunnel;  ///< the client has its 101: what came, or comes, of it
     std::optional<Error> error;           ///< blame says which side failed
 };

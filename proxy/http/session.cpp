@@ -182,6 +182,7 @@ private:
     /// Not a coroutine itself: it gives that of the exchange.
     static asio::awaitable<RelayOutcome> run(Forward& forward, Exchange& exchange) {
         const Destination& to = forward.to;
+        exchange.set_metered(forward.metered);
         if (forward.renames) {
             exchange.set_names(to.name, to.sent_name);
         }
@@ -201,6 +202,10 @@ private:
         if (outcome.tunnel) {
             account.bytes = outcome.tunnel->to_client;
             account.more = log_fields(*outcome.tunnel);
+        }
+        account.more += log_fields(outcome.usage);
+        if (!outcome.upstream_error.empty()) {
+            account.more += " reason=\"" + log::clean(outcome.upstream_error) + "\"";
         }
         if (!outcome.error) {
             return outcome.client_keep_alive;

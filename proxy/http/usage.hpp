@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace corral::http {
 
@@ -20,5 +21,9 @@ struct Usage {
 
     friend bool operator==(const Usage&, const Usage&) = default;
 };
+
+/// For the log's line of a request, ` tokens_in=12 tokens_out=34 tokens_per_second=56.7`: of what
+/// is known, with a space before each. Empty when that is nothing.
+[[nodiscard]] std::string log_fields(const Usage& usage);
 
 }  // namespace corral::http

@@ -79,8 +79,8 @@ public:
     /// earlier watch; unwatch() ends it. Requires for read_ahead: nobody looks at bytes of in().
     void watch(std::function<void()> on_gone, Watch how = Watch::look);
     void unwatch();
-    /// A watch that reads ahead goes on without a buffer, if nothing has come yet. Requires: no write
-    /// is under way.
+    /// A watch that reads ahead goes on without a buffer, if nothing has come yet. Requires: no
+    /// write is under way.
     void watch_without_buffer();
     /// Completes when the peer has closed or reset its side; cancellable.
     [[nodiscard]] asio::awaitable<void> wait_gone();

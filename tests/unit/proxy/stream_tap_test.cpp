@@ -53,6 +53,16 @@ const std::string content_chunk =
 static_assert(std::is_nothrow_move_constructible_v<StreamTap>);
 static_assert(sizeof(StreamTap) <= 512, "it lives in the frame of each relay");
 
+TEST_CASE("the log's line says what an answer said and nothing else") {
+    // Guards: a number that is not known is not shown as 0.
+    CHECK(log_fields(Usage{}).empty());
+    Usage usage;
+    usage.input_tokens = 12;
+    usage.output_tokens = 0;
+    usage.tokens_per_second = 56.75;
+    CHECK(log_fields(usage) == " tokens_in=12 tokens_out=0 tokens_per_second=56.8");
+}
+
 TEST_CASE("an OpenAI stream with include_usage") {
     // Guards: the null that such a stream has in each chunk clears nothing, before or
     // after.
