@@ -86,11 +86,14 @@ private:
 
 void setup(LogLevel level, bool journal) {
     const auto sink = std::make_shared<StderrSink>(journal);
-    for (const auto name : {access_name, program_name}) {
+    const auto make = [&sink](std::string_view name) {
         auto logger = std::make_shared<spdlog::logger>(std::string(name), sink);
         logger->set_pattern("%Y-%m-%d %H:%M:%S.%e [%l] %v");
-        spdlog::set_default_logger(logger);  // registers it; the last one is the program's
-    }
+        return logger;
+    };
+    spdlog::set_default_logger(make(program_name));
+    spdlog::drop(std::string(access_name));
+    spdlog::register_logger(make(access_name));
     set_level(level);
 }
 
