@@ -397,7 +397,9 @@ asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEd
     // A failing upstream is left to the relay, which may find an answer there.
     if (body_.done() || *written) {
         bound_wait_for_head(upstream, out, head_timeout);
-        co_await relay_into(out, upstream);
+        const bool keep_alive = head_.keep_alive && !context_.draining;
+        co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive, out);
+        end_unread_request(out, upstream);
     } else {
         release_held();  // from here on it cannot be sent twice
         keeps_body_ = false;
@@ -447,10 +449,14 @@ asio::awaitable<void> Exchange::send_rest_then_bound(Wire& upstream, Outgoing& o
     bound_wait_for_head(upstream, out, head_timeout);
 }
 
-/// When the answer has ended, nobody needs the rest of the request.
 asio::awaitable<void> Exchange::relay_into(RelayOutcome& out, Wire& upstream) {
     const bool keep_alive = head_.keep_alive && !context_.draining;
     co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive, out);
+    end_unread_request(out, upstream);
+}
+
+/// When the answer has ended, nobody needs the rest of the request.
+void Exchange::end_unread_request(RelayOutcome& out, Wire& upstream) {
     if (!body_.done()) {
         answered_ = true;
         out.client_keep_alive = false;

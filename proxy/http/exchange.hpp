@@ -121,6 +121,7 @@ private:
     asio::awaitable<void> send_rest_then_bound(Wire& upstream, Outgoing& outgoing,
                                                const RelayOutcome& out, Duration head_timeout);
     asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
+    void end_unread_request(RelayOutcome& out, Wire& upstream);
     asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
 
     struct LoadingWait;

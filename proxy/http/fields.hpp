@@ -27,6 +27,8 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+    /// About what they take as lines.
+    [[nodiscard]] std::size_t bytes() const noexcept { return text_.size(); }
     /// Requires: index < size().
     [[nodiscard]] Field operator[](std::size_t index) const noexcept {
         const Entry& entry = entries_[index];

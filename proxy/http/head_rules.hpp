@@ -71,6 +71,7 @@ private:
     void end_line(bool empty);
     void refuse(std::string reason);
     void too_large(std::string what);
+    void too_many_fields();
 
     std::size_t bytes_max_, line_max_, fields_max_;
     HeadOf of_;

@@ -54,8 +54,12 @@ void HeadScanner::end_line(bool empty) {
     } else if (empty) {
         skipped_empty_line_ = true;
     } else if (++lines_ > fields_max_ + 1) {
-        too_large("more than " + std::to_string(fields_max_) + " header fields");
+        too_many_fields();
     }
+}
+
+void HeadScanner::too_many_fields() {
+    too_large("more than " + std::to_string(fields_max_) + " header fields");
 }
 
 HeadScan HeadScanner::scan(std::string_view bytes) {
@@ -68,8 +72,10 @@ HeadScan HeadScanner::scan(std::string_view bytes) {
             at_ += find_byte(bytes.substr(at_, end - at_), is_unclean);
             if (at_ > line_begin_ && at_ + 2 <= end && bytes.substr(at_, 2) == "\r\n") {
                 at_ += 2;
-                end_line(false);
                 line_begin_ = at_;
+                if (++lines_ > fields_max_ + 1) {
+                    too_many_fields();
+                }
                 continue;
             }
         }

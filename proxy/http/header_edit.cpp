@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view separator = ": ";
 constexpr std::string_view line_end = "\r\n";
+constexpr std::size_t usual_additions = 256;  ///< start line and the fields that we make
 
 /// Writes one head. Errors are remembered and come out at the end.
 class HeadWriter {
@@ -59,12 +60,84 @@ bool is_set(std::string_view name, std::span<const Field> set) noexcept {
                        [&](const Field& each) { return equals_no_case(name, each.name); });
 }
 
-/// Copies the fields that are kept, neighbours in one go.
-void copy_fields(HeadWriter& out, const Fields& fields, const auto& is_kept) {
+/// Fields that concern one connection only, and those that say how a message is framed.
+constexpr std::array<std::string_view, 13> hop_by_hop{
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-authentication-info",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "http2-settings",
+    "expect",
+};
+
+/// A bit for a name's length and first letter: most names are told apart by it alone.
+constexpr std::uint64_t mark_of(std::string_view name) noexcept {
+    const char first = name.empty() ? '\0' : chars::to_lower(name.front());
+    return 1ULL << ((name.size() * 7 + static_cast<unsigned char>(first)) % 64);
+}
+
+constexpr std::uint64_t marks_of(std::span<const std::string_view> names) noexcept {
+    std::uint64_t out = 0;
+    for (const auto name : names) {
+        out |= mark_of(name);
+    }
+    return out;
+}
+
+/// The fields of a head that do not leave: hop-by-hop ones, those that Connection names (they are
+/// for the next hop only), those to be dropped and those that are set anew.
+class Excluded {
+public:
+    Excluded(const Fields& fields, std::span<const std::string_view> drop,
+             std::span<const Field> set, std::span<const std::string_view> ours = {})
+        : drop_(drop), set_(set), ours_(ours) {
+        constexpr std::uint64_t always = marks_of(hop_by_hop);
+        marks_ = always | marks_of(drop) | marks_of(ours);
+        for (const Field& field : set) {
+            marks_ |= mark_of(field.name);
+        }
+        for (const Field field : fields) {
+            if (equals_no_case(field.name, "connection")) {
+                add_nominated(field.value);
+            }
+        }
+    }
+    [[nodiscard]] bool has(std::string_view name) const noexcept {
+        return (marks_ & mark_of(name)) != 0 &&
+               (is_hop_by_hop(name) || is_one_of(name, nominated_) || is_one_of(name, drop_) ||
+                is_set(name, set_) || is_one_of(name, ours_));
+    }
+
+private:
+    void add_nominated(std::string_view list) {
+        while (const auto option = next_element(list)) {
+            if (!equals_no_case(*option, "close") && !equals_no_case(*option, "keep-alive")) {
+                nominated_.push_back(*option);
+                marks_ |= mark_of(*option);
+            }
+        }
+    }
+
+    std::uint64_t marks_ = 0;
+    std::vector<std::string_view> nominated_;
+    std::span<const std::string_view> drop_;
+    std::span<const Field> set_;
+    std::span<const std::string_view> ours_;
+};
+
+/// Copies the fields that stay, neighbours in one go.
+void copy_fields(HeadWriter& out, const Fields& fields, const Excluded& excluded) {
     std::string_view run;
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const Field field = fields[i];
-        if (!is_kept(field.name)) {
+        if (excluded.has(field.name)) {
             continue;
         }
         const std::string_view line = fields.line(i);
@@ -80,28 +153,6 @@ void copy_fields(HeadWriter& out, const Fields& fields, const auto& is_kept) {
     }
     out.copy(run);
 }
-
-/// Fields that Connection names are for the next hop only. Framing and Host are ours anyhow.
-class Nominated {
-public:
-    explicit Nominated(const Fields& fields) {
-        for (const Field field : fields) {
-            if (!equals_no_case(field.name, "connection")) {
-                continue;
-            }
-            std::string_view list = field.value;
-            while (const auto option = next_element(list)) {
-                if (!equals_no_case(*option, "close") && !equals_no_case(*option, "keep-alive")) {
-                    names_.push_back(*option);
-                }
-            }
-        }
-    }
-    [[nodiscard]] bool has(std::string_view name) const noexcept { return is_one_of(name, names_); }
-
-private:
-    std::vector<std::string_view> names_;
-};
 
 void put_framing(HeadWriter& out, const Framing& framing) {
     if (framing.kind == BodyKind::content_length) {
@@ -181,48 +232,21 @@ Result<std::string_view> checked_value(std::string_view name, std::string_view v
 }
 
 bool is_hop_by_hop(std::string_view name) noexcept {
-    constexpr std::array<std::string_view, 13> names{
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-authentication-info",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "content-length",
-        "http2-settings",
-        "expect",
-    };
-    // Most names are told by their length.
-    constexpr std::uint32_t lengths = [&] {
-        std::uint32_t out = 0;
-        for (const auto each : names) {
-            out |= 1U << each.size();
-        }
-        return out;
-    }();
-    return name.size() < 32 && (lengths >> name.size() & 1U) != 0 && is_one_of(name, names);
+    return is_one_of(name, hop_by_hop);
 }
 
 Result<std::string> serialize_request_head(const RequestHead& head, const RequestEdit& edit) {
-    HeadWriter out(512 + head.fields.size() * 48);
+    HeadWriter out(head.fields.bytes() + usual_additions);
     const auto target = edit.target.empty() ? std::string_view(head.target) : edit.target;
     if (!chars::is_token(head.method) || target.empty() || !chars::all_of(target, chars::target)) {
         return Error(Errc::internal, Blame::internal, "the request line cannot be written");
     }
     out.start(head.method, target, "HTTP/1.1");
     out.put("Host", edit.host.empty() ? std::string_view(head.host) : edit.host);
-    const Nominated nominated(head.fields);
+    static constexpr std::array<std::string_view, 2> written_anew{"host", "x-forwarded-for"};
     const bool forwarded = !edit.client_address.empty();
-    copy_fields(out, head.fields, [&](std::string_view name) {
-        const bool ours =
-            equals_no_case(name, "host") || (forwarded && equals_no_case(name, "x-forwarded-for"));
-        return !ours && !is_hop_by_hop(name) && !nominated.has(name) &&
-               !is_one_of(name, edit.drop) && !is_set(name, edit.set);
-    });
+    const auto ours = std::span(written_anew).first(forwarded ? 2 : 1);
+    copy_fields(out, head.fields, Excluded(head.fields, edit.drop, edit.set, ours));
     if (head.fields.lists("te", "trailers")) {
         out.put("TE", "trailers");
     }
@@ -247,15 +271,11 @@ Result<std::string> serialize_request_head(const RequestHead& head, const Reques
 }
 
 Result<std::string> serialize_response_head(const ResponseHead& head, const ResponseEdit& edit) {
-    HeadWriter out(512 + head.fields.size() * 48);
+    HeadWriter out(head.fields.bytes() + usual_additions);
     const auto own = reason_phrase(static_cast<int>(head.status));
     out.start("HTTP/1.1", status_text(head.status),
               head.reason.empty() ? own : std::string_view(head.reason));
-    const Nominated nominated(head.fields);
-    copy_fields(out, head.fields, [&](std::string_view name) {
-        return !is_hop_by_hop(name) && !nominated.has(name) && !is_one_of(name, edit.drop) &&
-               !is_set(name, edit.set);
-    });
+    copy_fields(out, head.fields, Excluded(head.fields, edit.drop, edit.set));
     put_stream_fields(out, head, edit);
     for (const Field& field : edit.set) {
         out.put(field.name, field.value);

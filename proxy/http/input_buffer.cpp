@@ -50,4 +50,10 @@ void InputBuffer::release() noexcept {
     }
 }
 
+void InputBuffer::shrink() noexcept {
+    if (capacity_ > first_capacity) {
+        release();
+    }
+}
+
 }  // namespace corral::http

@@ -32,6 +32,8 @@ public:
     void commit(std::size_t n) noexcept;
     /// Gives the memory back if nothing is unread.
     void release() noexcept;
+    /// The same if it is more than a first block: for who will soon need that again.
+    void shrink() noexcept;
 
 private:
     static constexpr std::size_t first_capacity = 4 * 1024;

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 namespace corral::http {
@@ -49,14 +50,18 @@ public:
             if (!begins) {
                 break;
             }
-            auto head = co_await read_head();
+            HeadScanner scanner(config_->limits, HeadOf::request);
+            auto head = look_for_head(scanner);
             if (!head) {
-                if (!head.error().is(Errc::cancelled)) {
-                    co_await refuse_connection(head.error());
+                head = co_await read_head(scanner);
+            }
+            if (!*head) {
+                if (!head->error().is(Errc::cancelled)) {
+                    co_await refuse_connection(head->error());
                 }
                 break;
             }
-            const bool go_on = co_await serve(*head);
+            const bool go_on = co_await serve(**head);
             if (!go_on) {
                 break;
             }
@@ -85,24 +90,28 @@ private:
             ec = co_await client_.wait_readable();
         }
         context_->idle.erase(place);
+        client_.set_deadline(TimePoint::max());
         co_return !ec && client_.is_open();
     }
 
+    /// The head, or what is wrong with it, from what has come; nullopt: more is needed.
+    std::optional<Result<RequestHead>> look_for_head(HeadScanner& scanner) {
+        auto scan = scanner.scan(client_.in().data());
+        if (scan.state == HeadScan::State::refused) {
+            return Result<RequestHead>(std::move(*scan.error));
+        }
+        if (scan.state != HeadScan::State::complete) {
+            return std::nullopt;
+        }
+        auto head = parse_request_head(scanner.clean(client_.in().data()));
+        client_.in().consume(scan.bytes);
+        return head;
+    }
+
     /// `cancelled` when the client ended the connection before or in the middle of a head.
-    asio::awaitable<Result<RequestHead>> read_head() {
+    asio::awaitable<Result<RequestHead>> read_head(HeadScanner& scanner) {
         client_.set_deadline(Clock::now() + config_->limits.head_timeout);
-        HeadScanner scanner(config_->limits, HeadOf::request);
         while (true) {
-            auto scan = scanner.scan(client_.in().data());
-            if (scan.state == HeadScan::State::refused) {
-                co_return std::move(*scan.error);
-            }
-            if (scan.state == HeadScan::State::complete) {
-                auto head = parse_request_head(scanner.clean(client_.in().data()));
-                client_.in().consume(scan.bytes);
-                client_.set_deadline(TimePoint::max());
-                co_return head;
-            }
             const auto ec = co_await client_.fill();
             if (ec == asio::error::timed_out && !client_.in().empty()) {
                 co_return Error(Errc::timed_out, Blame::client,
@@ -113,6 +122,11 @@ private:
             }
             if (ec) {
                 co_return Error(Errc::cancelled, Blame::client, ec.message());
+            }
+            auto head = look_for_head(scanner);
+            if (head) {
+                client_.set_deadline(TimePoint::max());
+                co_return std::move(*head);
             }
         }
     }

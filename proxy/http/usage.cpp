@@ -7,7 +7,7 @@
 namespace corral::http {
 
 std::string log_fields(const Usage& usage) {
-    std::string out;
+    fmt::memory_buffer out;
     const auto put = [&out](const char* name, const auto& value) {
         if (value) {
             fmt::format_to(std::back_inserter(out), " {}={}", name, *value);
@@ -23,7 +23,7 @@ std::string log_fields(const Usage& usage) {
     put("tokens_out", usage.output_tokens);
     put_rate("prompt_per_second", usage.prompt_per_second);
     put_rate("tokens_per_second", usage.tokens_per_second);
-    return out;
+    return fmt::to_string(out);
 }
 
 }  // namespace corral::http

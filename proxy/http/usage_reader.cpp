@@ -1,9 +1,9 @@
 #include "proxy/http/usage_reader.hpp"
 
+#include "proxy/http/byte_search.hpp"
 #include "proxy/http/http_chars.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cstring>
 #include <span>
@@ -12,55 +12,18 @@
 namespace corral::http {
 namespace {
 
-constexpr std::uint64_t ones = 0x0101'0101'0101'0101ULL;
-constexpr std::uint64_t highs = 0x8080'8080'8080'8080ULL;
-
 /// The largest number that is taken: beyond it doubles are no longer exact, and JSON's readers
 /// disagree.
 constexpr double number_max = 9'007'199'254'740'992.0;
 
 constexpr chars::Table scalar_chars = chars::table_of("+-.");
 
-/// The top bit of each byte that is `c`; bytes above the first such one may be marked falsely.
-constexpr std::uint64_t bytes_equal(std::uint64_t word, char c) noexcept {
-    const auto zero = word ^ (ones * static_cast<unsigned char>(c));
-    return (zero - ones) & ~zero & highs;
-}
+constexpr auto ends_string = [](auto c) { return (c == '"') | (c == '\\'); };
 
-struct EndsString {
-    static constexpr std::uint64_t in(std::uint64_t word) noexcept {
-        return bytes_equal(word, '"') | bytes_equal(word, '\\');
-    }
-    static constexpr bool is(char c) noexcept { return c == '"' || c == '\\'; }
+/// A quote, brace or bracket: `|` makes braces of brackets.
+constexpr auto matters_when_skipping = [](auto c) {
+    return (c == '"') | ((c | 0x20) == '{') | ((c | 0x20) == '}');
 };
-
-struct MattersWhenSkipping {
-    static constexpr std::uint64_t in(std::uint64_t word) noexcept {
-        const auto braces = word | (ones * 0x20);  // [ and ] become { and }
-        return bytes_equal(word, '"') | bytes_equal(braces, '{') | bytes_equal(braces, '}');
-    }
-    static constexpr bool is(char c) noexcept {
-        return c == '"' || c == '{' || c == '}' || c == '[' || c == ']';
-    }
-};
-
-/// How many bytes stand before the first that Stop names.
-template <class Stop>
-std::size_t run_before(std::string_view text) noexcept {
-    std::size_t at = 0;
-    if constexpr (std::endian::native == std::endian::little) {
-        for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
-            std::memcpy(&word, text.data() + at, sizeof word);
-            if (const auto found = Stop::in(word); found != 0) {
-                return at + static_cast<std::size_t>(std::countr_zero(found)) / 8;
-            }
-        }
-    }
-    while (at < text.size() && !Stop::is(text[at])) {
-        ++at;
-    }
-    return at;
-}
 
 constexpr bool is_space(char c) noexcept {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -332,7 +295,7 @@ void UsageReader::take_string(std::string_view& bytes) noexcept {
         bytes.remove_prefix(1);
         return;
     }
-    const auto plain = run_before<EndsString>(bytes);
+    const auto plain = find_byte(bytes, ends_string);
     if (at_ == At::in_key) {
         keep(bytes.substr(0, plain));
     }
@@ -364,7 +327,7 @@ void UsageReader::take_scalar(std::string_view& bytes) noexcept {
 }
 
 void UsageReader::take_skipped(std::string_view& bytes) noexcept {
-    bytes.remove_prefix(run_before<MattersWhenSkipping>(bytes));
+    bytes.remove_prefix(find_byte(bytes, matters_when_skipping));
     if (bytes.empty()) {
         return;
     }

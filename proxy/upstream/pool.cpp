@@ -60,7 +60,7 @@ void UpstreamPool::give(const PoolKey& key, http::Wire wire, PoolRule rule) {
         drop(wire);
         return;
     }
-    wire.in().release();
+    wire.in().shrink();
     const std::size_t most = std::max(rule.idle_max, rule.burst_max);
     const auto same = [&](const Idle& idle) { return idle.key == key; };
     if (idle_.size() >= most &&
