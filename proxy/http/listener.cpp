@@ -7,11 +7,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <fcntl.h>
 #include <optional>
 #include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
 
 namespace corral::http {
 namespace {
@@ -19,6 +22,8 @@ namespace {
 namespace ip = asio::ip;
 constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds out_of_descriptors_pause{100};
+/// One client for each turn of the loop is too few: a turn serves many, and takes as long.
+constexpr int accepts_at_once_max = 64;
 
 struct HostPort {
     std::string host;
@@ -127,33 +132,55 @@ Result<std::vector<Listener>> Listener::open(asio::any_io_executor executor,
     return out;
 }
 
-asio::awaitable<void> Listener::run(OnAccept on_accept) {
-    asio::steady_timer pause(acceptor_.get_executor());
-    while (acceptor_.is_open()) {
+/// Takes the clients that wait, no more than a batch. What keeps the system from giving one.
+error_code Listener::accept_waiting(const OnAccept& on_accept) {
+    for (int taken = 0; taken < accepts_at_once_max; ++taken) {
         ip::tcp::endpoint peer;
-        auto [ec, socket] = co_await acceptor_.async_accept(peer, as_values);
-        if (ec == asio::error::operation_aborted || !acceptor_.is_open()) {
-            co_return;
+        auto size = static_cast<socklen_t>(peer.capacity());
+        const int fd = ::accept4(acceptor_.native_handle(), peer.data(), &size,
+                                 SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            return {};
         }
-        if (ec == asio::error::no_descriptors || ec == asio::error::no_buffer_space ||
-            ec == asio::error::no_memory) {
-            spdlog::warn("accept: {}; pausing {} ms", ec.message(),
-                         out_of_descriptors_pause.count());
-            pause.expires_after(out_of_descriptors_pause);
-            co_await pause.async_wait(as_values);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+            return {errno, boost::system::system_category()};
+        }
+        if (fd < 0) {  // the client gave up between its connect and our accept
             continue;
         }
-        if (ec) {  // the client gave up between its connect and our accept
-            continue;
+        peer.resize(size);
+        Socket socket(acceptor_.get_executor());
+        error_code failed;
+        socket.assign(asio::generic::stream_protocol(peer.protocol()), fd, failed);
+        if (failed) {
+            ::close(fd);
+            return failed;
         }
-        ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-        error_code ignored;
-        socket.set_option(ip::tcp::no_delay(true), ignored);
+        socket.set_option(ip::tcp::no_delay(true), failed);  // without it, it is only slower
         auto from = peer.address();
         if (from.is_v6() && from.to_v6().is_v4_mapped()) {
             from = ip::make_address_v4(ip::v4_mapped, from.to_v6());
         }
-        on_accept(Socket(std::move(socket)), from.to_string());
+        on_accept(std::move(socket), from.to_string());
+    }
+    return {};
+}
+
+asio::awaitable<void> Listener::run(OnAccept on_accept) {
+    asio::steady_timer pause(acceptor_.get_executor());
+    error_code ignored;
+    acceptor_.native_non_blocking(true, ignored);
+    while (acceptor_.is_open()) {
+        const auto [ec] = co_await acceptor_.async_wait(asio::socket_base::wait_read, as_values);
+        if (ec || !acceptor_.is_open()) {
+            co_return;
+        }
+        if (const auto failed = accept_waiting(on_accept)) {
+            spdlog::warn("accept: {}; pausing {} ms", failed.message(),
+                         out_of_descriptors_pause.count());
+            pause.expires_after(out_of_descriptors_pause);
+            co_await pause.async_wait(as_values);
+        }
     }
 }
 

@@ -36,6 +36,7 @@ public:
     [[nodiscard]] bool is_loopback() const;
 
 private:
+    error_code accept_waiting(const OnAccept& on_accept);
     explicit Listener(asio::ip::tcp::acceptor acceptor) : acceptor_(std::move(acceptor)) {}
     asio::ip::tcp::acceptor acceptor_;
 };
