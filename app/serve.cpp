@@ -42,7 +42,7 @@ constexpr std::string_view default_address = "127.0.0.1:8091";
 /// After the drain: sessions that are cut, and the last descendants, get this long to vanish.
 constexpr Duration last_act{5'000};
 /// How long a line of the log may wait for the next one, so that both leave in one write.
-constexpr Duration log_patience{20};
+constexpr Duration log_patience{5};
 
 /// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
 class App {

@@ -66,6 +66,7 @@ public:
                 break;
             }
         }
+        log::flush();  // whoever sees the connection end finds in the log why
         client_.close();
     }
 
