@@ -198,7 +198,9 @@ private:
         server_.drain();
         // A process that even SIGKILL does not end must not keep us: the guard takes over then.
         asio::steady_timer patience(loop_, grace + longest_stop() + last_act);
+        const TimePoint drained_by = Clock::now() + grace;
         co_await (fleet_.close(grace) || patience.async_wait(as_values));
+        co_await server_.peers_served(drained_by);
         co_await server_.stop(Clock::now() + last_act);
         spdlog::info("shutdown complete");
         loop_.stop();

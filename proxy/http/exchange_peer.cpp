@@ -59,6 +59,22 @@ constexpr std::array<std::string_view, 7> private_fields_with_keys{
     "expect",        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
     "authorization", "x-api-key"};
 
+/// A shutdown waits for what a peer answers as for what a model does.
+class AtPeer {
+public:
+    explicit AtPeer(SessionContext& context) noexcept : context_(context) { ++context.at_peers; }
+    ~AtPeer() {
+        if (--context_.at_peers == 0) {
+            context_.peers_served.notify_all();
+        }
+    }
+    AtPeer(const AtPeer&) = delete;
+    AtPeer& operator=(const AtPeer&) = delete;
+
+private:
+    SessionContext& context_;
+};
+
 }  // namespace
 
 asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std::string target) {
@@ -121,8 +137,10 @@ asio::awaitable<RelayOutcome> Exchange::converse_with_peer(const PeerConfig& pee
             }
             upstream.emplace(std::move(*connected));
         }
+        std::optional<AtPeer> at_peer(std::in_place, context_);
         out = co_await converse(*upstream, edit, peer.timeouts.response_header);
-        if (out.tunnel) {
+        at_peer.reset();
+        if (out.tunnel) {  // has no end of its own
             co_await run_tunnel(*upstream, client_, config_->limits, *out.tunnel);
             co_return out;
         }

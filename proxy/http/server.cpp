@@ -83,6 +83,15 @@ void Server::drain() {
     }
 }
 
+asio::awaitable<void> Server::peers_served(TimePoint deadline) {
+    while (impl_->context->at_peers != 0) {
+        const Woken woken = co_await impl_->context->peers_served.wait(deadline);
+        if (woken != Woken::notified) {
+            co_return;
+        }
+    }
+}
+
 asio::awaitable<void> Server::stop(TimePoint deadline) {
     impl_->context->pool.clear();
     impl_->tasks.cancel_all();

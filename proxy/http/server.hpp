@@ -42,6 +42,9 @@ public:
     /// Stops accepting, ends idle connections, lets requests in flight finish with
     /// `Connection: close`.
     void drain();
+    /// Completes when no peer answers a request any more, or at the deadline. What models answer is
+    /// the fleet's to wait for.
+    [[nodiscard]] boost::asio::awaitable<void> peers_served(TimePoint deadline);
     /// Ends what is left after drain() and completes when no session is left or at the deadline.
     [[nodiscard]] boost::asio::awaitable<void> stop(TimePoint deadline);
     /// How many client connections are open.

@@ -10,6 +10,7 @@
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/pool.hpp"
 #include "proxy/upstream/tls_context.hpp"
+#include "supervisor/fleet/wakeup.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -27,7 +28,8 @@ namespace corral::http {
 
 /// What all sessions share. Made by the Server, outlives every session.
 struct SessionContext {
-    SessionContext(asio::any_io_executor executor, Fleet& f) : fleet(f), pool(executor) {}
+    SessionContext(asio::any_io_executor executor, Fleet& f)
+        : fleet(f), pool(executor), peers_served(std::move(executor)) {}
 
     /// upstream.ignorePaths of this config, compiled when it is first asked for.
     [[nodiscard]] const PathPatterns& ignored_paths(const std::shared_ptr<const Config>& config);
@@ -42,6 +44,8 @@ struct SessionContext {
     std::size_t sessions = 0;             ///< open client connections
     std::size_t waiting_with_buffer = 0;  ///< of them: idle for less than a moment
     std::size_t bytes_held = 0;           ///< of bodies: for their model or filters
+    std::size_t at_peers = 0;             ///< requests that a peer answers: no lease knows of them
+    Wakeup peers_served;                  ///< at_peers has become 0
     std::uint64_t requests = 0;           ///< numbers requests for the log
     std::list<Wire*> idle;  ///< connections between two requests: closed at once by drain
 

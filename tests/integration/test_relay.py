@@ -1,9 +1,12 @@
 """The chunk that arrives is the chunk that leaves, at once: the test plays model and client, and
 makes the model's next write only when the client has what the last one said."""
 
+import signal
+
 import pytest
 from corral_harness import Yard
 from corral_http import make_request
+from corral_processes import poll_until
 from corral_upstream import Upstream
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -171,3 +174,27 @@ def test_other_answers_get_no_fields_of_a_stream(front):
         answer = client.read_response()
         names = {name.lower() for name, _ in answer.fields}
         assert names == {"content-type", "content-length"}
+
+
+def test_a_peers_stream_ends_before_the_program_does(tmp_path):
+    """Guards: at SIGTERM what a peer answers is waited for as what a model answers."""
+    upstream = Upstream()
+    yard = Yard(tmp_path)
+    try:
+        peer = {"proxy": f"http://127.0.0.1:{upstream.port}", "models": ["there"]}
+        corral = yard.serve({"peers": {"p": peer}})
+        with corral.connect() as client:
+            client.send(make_request("POST", "/v1/completions", {"model": "there"}))
+            server = upstream.accept()
+            server.read_request()
+            server.send(SSE + CHUNKED + b"1\r\na\r\n")
+            response = client.read_head()
+            corral.signal(signal.SIGTERM)
+            poll_until(lambda: "SIGTERM: finishing" in corral.log, what="the drain to begin")
+            server.send(b"1\r\nb\r\n0\r\n\r\n")
+            client.read_body(response)
+            assert response.complete and response.body == b"ab"
+        assert corral.wait() == 0
+    finally:
+        upstream.close()
+        yard.close()

@@ -10,7 +10,6 @@ from corral_upstream import Upstream
 ASK = make_request("POST", "/v1/completions", {"model": "a"})
 OLD = ASK.replace(b"HTTP/1.1", b"HTTP/1.0")
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-KEPT = {"model"}  # whose connections serve more than one request
 
 
 class Front:
@@ -55,14 +54,6 @@ def front(shared):
     for connection in shared.upstream.accepted:
         connection.close()
     assert not shared.upstream.has_another(), "a connection that nobody expected"
-
-
-@pytest.fixture
-def keeper(front):
-    """The same, for tests of what happens on a kept connection."""
-    if front.whose not in KEPT:
-        pytest.skip("connections to peers are not kept")
-    return front
 
 
 def finish(upstream, how):
@@ -181,10 +172,10 @@ STALE = {
 
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 @pytest.mark.parametrize("said,again", STALE.values(), ids=STALE.keys())
-def test_only_a_kept_connection_without_a_byte_is_worth_another_try(keeper, said, again, how):
+def test_only_a_kept_connection_without_a_byte_is_worth_another_try(front, said, again, how):
     """Guards: one transparent retry where the model cannot have begun to answer, none elsewhere."""
-    with keeper.connect() as client:
-        kept = keeper.ask(client)
+    with front.connect() as client:
+        kept = front.ask(client)
         kept.answer()
         assert client.read_response().status == 200
         client.send(ASK)
@@ -192,29 +183,29 @@ def test_only_a_kept_connection_without_a_byte_is_worth_another_try(keeper, said
         kept.try_send(said)
         finish(kept, how)
         if again:
-            fresh = keeper.upstream.accept()
+            fresh = front.upstream.accept()
             assert fresh.read_request() == first, "the same request, byte for byte"
             fresh.answer(b"again")
             assert client.read_response().body == b"again"
         else:
             assert client.read_response().status == 502
-            assert not keeper.upstream.has_another()
+            assert not front.upstream.has_another()
 
 
-def test_the_second_try_is_the_last(keeper):
+def test_the_second_try_is_the_last(front):
     """Guards: a model that breaks off each time is not asked for ever."""
-    with keeper.connect() as client:
-        kept = keeper.ask(client)
+    with front.connect() as client:
+        kept = front.ask(client)
         kept.answer()
         assert client.read_response().status == 200
         client.send(ASK)
         kept.read_request()
         kept.close()
-        fresh = keeper.upstream.accept()
+        fresh = front.upstream.accept()
         fresh.read_request()
         fresh.close()
         assert client.read_response().status == 502
-        assert not keeper.upstream.has_another()
+        assert not front.upstream.has_another()
 
 
 # Answers after which the connection is not asked again.
@@ -267,11 +258,11 @@ def test_late_bytes_on_a_kept_connection_reach_nobody(front):
         ("GET", b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", "0"),
     ],
 )
-def test_an_answer_without_a_body_keeps_both_connections(keeper, method, raw, length):
+def test_an_answer_without_a_body_keeps_both_connections(front, method, raw, length):
     """Guards: no body is waited for where there is none, and the length that is told is kept."""
     page = make_request(method, "/upstream/a/x")
-    with keeper.connect() as client:
-        upstream = keeper.ask(client, page)
+    with front.connect() as client:
+        upstream = front.ask(client, page)
         for _ in range(3):
             upstream.send(raw)
             answer = client.read_response(method)
@@ -474,31 +465,31 @@ def test_a_client_that_leaves_its_upload_behind_an_answer_ends_both(front, how):
     assert b"\r\n0\r\n" not in upstream.wait_until_gone()
 
 
-def test_a_request_without_a_body_may_be_asked_again(keeper):
+def test_a_request_without_a_body_may_be_asked_again(front):
     """Guards: the retry is there for GET as for POST, with the same head."""
     page = make_request("GET", "/upstream/a/x?y=%20", fields=[("X-Own", "1")])
-    with keeper.connect() as client:
-        kept = keeper.ask(client, page)
+    with front.connect() as client:
+        kept = front.ask(client, page)
         kept.answer()
         client.read_response()
         client.send(page)
         assert kept.read_request() == kept.request
         kept.close()
-        fresh = keeper.upstream.accept()
+        fresh = front.upstream.accept()
         assert fresh.read_request() == kept.request
         fresh.answer(b"again")
         assert client.read_response().body == b"again"
 
 
-def test_an_upload_that_streams_goes_on_a_fresh_connection(keeper):
+def test_an_upload_that_streams_goes_on_a_fresh_connection(front):
     """Guards: what cannot be sent twice never meets a connection that may be stale."""
     first, second = uploading()
-    with keeper.connect() as client:
-        kept = keeper.ask(client)
+    with front.connect() as client:
+        kept = front.ask(client)
         kept.answer()
         assert client.read_response().status == 200
         client.send(first)
-        fresh = keeper.upstream.accept()
+        fresh = front.upstream.accept()
         client.send(second)
         assert fresh.read_request()[2].endswith(b'x"}')
         fresh.answer()
