@@ -1,6 +1,7 @@
 // Thousands of seeded worlds around the scheduler and the process table. A failure prints its seed
 // and the last things that happened; the same seed gives the same story again.
 #include "scheduler_world.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,9 +13,9 @@ using namespace corral::sim;
 
 namespace {
 
-Report run_seeds(std::uint32_t from, std::uint32_t count, const Options& options) {
+Report run_seeds(std::uint32_t from, int count, const Options& options) {
     Report all;
-    for (std::uint32_t seed = from; seed < from + count; ++seed) {
+    for (std::uint32_t seed = from; seed < from + static_cast<std::uint32_t>(count); ++seed) {
         World world(seed, options);
         try {
             const Report one = world.run();
@@ -37,7 +38,7 @@ Report run_seeds(std::uint32_t from, std::uint32_t count, const Options& options
 }  // namespace
 
 TEST_CASE("every request is answered exactly once, nothing leased is stopped, groups hold") {
-    const Report report = run_seeds(1, 3'000, {});
+    const Report report = run_seeds(1, corral::test::rounds(3'000), {});
     CHECK(report.granted > report.starts);
     CHECK(report.refused > 0);
     CHECK(report.cancelled > 0);
@@ -46,7 +47,7 @@ TEST_CASE("every request is answered exactly once, nothing leased is stopped, gr
 TEST_CASE("the same while the yard closes in the middle: closed means empty") {
     Options options;
     options.close_early = true;
-    const Report report = run_seeds(100'001, 1'000, options);
+    const Report report = run_seeds(100'001, corral::test::rounds(1'000), options);
     CHECK(report.granted > 0);
 }
 
@@ -56,7 +57,7 @@ TEST_CASE("a steady stream on every model starves none of them") {
     options.steady = true;
     options.faults = false;
     options.interference = false;
-    const Report report = run_seeds(200'001, 150, options);
+    const Report report = run_seeds(200'001, corral::test::rounds(150), options);
     CHECK(report.granted > 0);
 }
 
@@ -64,6 +65,6 @@ TEST_CASE("…and neither do faults on top of it") {
     Options options;
     options.arrivals = 300;
     options.steady = true;
-    const Report report = run_seeds(300'001, 150, options);
+    const Report report = run_seeds(300'001, corral::test::rounds(150), options);
     CHECK(report.granted > 0);
 }

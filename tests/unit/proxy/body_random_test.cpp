@@ -3,6 +3,7 @@
 #include "proxy/http/body_model.hpp"
 #include "proxy/http/json_edit.hpp"
 #include "tests/support/json_reference.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -247,7 +248,7 @@ TEST_CASE("scanner and parser agree on 100,000 generated bodies, cut where it ma
     BodyGenerator generate(42);
     std::size_t accepted = 0;
     std::size_t named = 0;
-    for (int round = 0; round < 100'000; ++round) {
+    for (int round = 0; round < corral::test::rounds(100'000); ++round) {
         const auto text = generate.body();
         CAPTURE(text);
         const auto whole = scan_of(text);
@@ -265,9 +266,9 @@ TEST_CASE("scanner and parser agree on 100,000 generated bodies, cut where it ma
             named += whole.has_model() ? 1 : 0;
         }
     }
-    CHECK(accepted > 40'000);  // the generator makes all kinds
+    CHECK(accepted > corral::test::rounds(40'000));  // the generator makes all kinds
     CHECK(accepted < 70'000);
-    CHECK(named > 25'000);
+    CHECK(named > corral::test::rounds(25'000));
 }
 
 TEST_CASE("splicer and parser agree on 100,000 generated bodies") {
@@ -276,7 +277,7 @@ TEST_CASE("splicer and parser agree on 100,000 generated bodies") {
     BodyGenerator generate(43);
     std::size_t renamed = 0;
     std::size_t edited = 0;
-    for (int round = 0; round < 100'000; ++round) {
+    for (int round = 0; round < corral::test::rounds(100'000); ++round) {
         const auto text = generate.body();
         const auto whole = scan_of(text);
         if (!is_accepted(whole) || !whole.has_model() || reference::Reading(text).overflows()) {
@@ -311,6 +312,6 @@ TEST_CASE("splicer and parser agree on 100,000 generated bodies") {
             ++edited;
         }
     }
-    CHECK(renamed > 25'000);
-    CHECK(edited > 20'000);
+    CHECK(renamed > corral::test::rounds(25'000));
+    CHECK(edited > corral::test::rounds(20'000));
 }

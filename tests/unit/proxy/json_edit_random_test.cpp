@@ -1,6 +1,7 @@
 // Edits of text against edits of parsed documents, on documents that nobody would write by hand.
 #include "proxy/http/body_model.hpp"
 #include "tests/support/json_reference.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -141,7 +142,7 @@ TEST_CASE("edits of text and of parsed documents agree on 100,000 documents") {
     Generator generate(7);
     std::size_t refused = 0;
     std::size_t changed = 0;
-    for (int round = 0; round < 100'000; ++round) {
+    for (int round = 0; round < corral::test::rounds(100'000); ++round) {
         const bool duplicates = round % 4 == 0;
         const auto text = generate.document(duplicates);
         const auto edits = generate.edits(1 + generate.below(4));
@@ -160,15 +161,15 @@ TEST_CASE("edits of text and of parsed documents agree on 100,000 documents") {
         REQUIRE(reference::Json::parse(*got) == want);
         changed += *got != text ? 1 : 0;
     }
-    CHECK(refused > 5'000);  // the generator makes all kinds
-    CHECK(changed > 50'000);
+    CHECK(refused > corral::test::rounds(5'000));  // the generator makes all kinds
+    CHECK(changed > corral::test::rounds(50'000));
 }
 
 TEST_CASE("one edit changes one stretch of the text, not longer than itself") {
     // Guards: bytes outside an edited path stay identical: number spelling, order, whitespace.
     Generator generate(11);
     std::size_t changed = 0;
-    for (int round = 0; round < 30'000; ++round) {
+    for (int round = 0; round < corral::test::rounds(30'000); ++round) {
         const auto text = generate.document(false);
         const auto edits = generate.edits(1);
         const auto got = edit_json(text, edits);
@@ -182,7 +183,7 @@ TEST_CASE("one edit changes one stretch of the text, not longer than itself") {
         REQUIRE(common + (is_set ? bytes_of(edits.front()) : 0) >= got->size());
         changed += common < text.size() || got->size() > text.size() ? 1 : 0;
     }
-    CHECK(changed > 10'000);
+    CHECK(changed > corral::test::rounds(10'000));
 }
 
 TEST_CASE("where a body is cut does not matter to its edits") {

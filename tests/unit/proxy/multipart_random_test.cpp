@@ -2,6 +2,7 @@
 // full of what is nearly a boundary, nearly a head and nearly the model.
 #include "proxy/http/body_model.hpp"
 #include "tests/support/form_reference.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -170,7 +171,7 @@ TEST_CASE("scanner and reference agree on 20,000 generated forms, in pieces of a
     // could read in two ways is refused.
     FormGenerator generate(5);
     std::size_t accepted = 0;
-    for (int round = 0; round < 20'000; ++round) {
+    for (int round = 0; round < corral::test::rounds(20'000); ++round) {
         const auto form = generate.form();
         auto text = form.text();
         for (auto damages = round % 3; damages > 0; --damages) {
@@ -183,7 +184,7 @@ TEST_CASE("scanner and reference agree on 20,000 generated forms, in pieces of a
         }
         accepted += reference::form_parts(text, form.boundary) ? 1 : 0;
     }
-    CHECK(accepted > 9'000);  // the generator makes both kinds
+    CHECK(accepted > corral::test::rounds(9'000));  // the generator makes both kinds
     CHECK(accepted < 17'000);
 }
 
@@ -211,5 +212,5 @@ TEST_CASE("another model in a form is all that changes, wherever the form was cu
         check_pieces(form.text(), form.boundary, 1);
         ++renamed;
     }
-    CHECK(renamed > 500);
+    CHECK(renamed > corral::test::rounds(500));
 }

@@ -1,6 +1,7 @@
 // The tap against a reader that keeps the whole answer and parses it, on answers that nobody would
 // give: keys that matter in the wrong place, texts that look like keys, numbers of every kind.
 #include "proxy/http/stream_tap.hpp"
+#include "tests/support/rounds.hpp"
 #include "tests/support/usage_reference.hpp"
 
 #include <doctest/doctest.h>
@@ -174,7 +175,7 @@ TEST_CASE("tap and parser agree on 8,000 generated answers, in pieces of any siz
     AnswerGenerator generate(4);
     std::size_t telling = 0;
     std::size_t compared = 0;
-    for (int round = 0; round < 8'000; ++round) {
+    for (int round = 0; round < corral::test::rounds(8'000); ++round) {
         const bool events = round % 3 != 0;
         auto body = events ? generate.stream() : generate.document();
         if (round % 5 == 0) {
@@ -194,6 +195,6 @@ TEST_CASE("tap and parser agree on 8,000 generated answers, in pieces of any siz
             ++compared;
         }
     }
-    CHECK(compared > 4'000);  // the generator makes all kinds
-    CHECK(telling > 1'500);
+    CHECK(compared > corral::test::rounds(4'000));  // the generator makes all kinds
+    CHECK(telling > corral::test::rounds(1'500));
 }
