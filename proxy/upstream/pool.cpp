@@ -56,6 +56,7 @@ std::optional<http::Wire> UpstreamPool::take(const PoolKey& key) {
 
 void UpstreamPool::give(const PoolKey& key, http::Wire wire, PoolRule rule) {
     const TimePoint now = Clock::now();
+    forget_heard();
     if (!wire.is_open() || !wire.in().empty() || starves(key, now)) {
         drop(wire);
         return;
@@ -78,7 +79,8 @@ void UpstreamPool::give(const PoolKey& key, http::Wire wire, PoolRule rule) {
 
 UpstreamPool::Waiting::Waiting(UpstreamPool& pool, const PoolKey& key, const http::Wire& wire)
     : pool_(&pool),
-      at_(pool.waiting_.insert(pool.waiting_.end(), NewConnection{key, Clock::now(), &wire})) {}
+      at_(pool.waiting_.insert(pool.waiting_.end(),
+                               NewConnection{key, Clock::now(), &wire, this})) {}
 
 void UpstreamPool::Waiting::end() noexcept {
     if (auto* pool = std::exchange(pool_, nullptr)) {
@@ -99,6 +101,7 @@ void UpstreamPool::drop_old(TimePoint now) {
     if (now < armed_for_) {
         return;
     }
+    forget_heard();
     Counts counts;  // the newest count first
     for (auto at = idle_.end(); at != idle_.begin();) {
         --at;
@@ -112,10 +115,20 @@ void UpstreamPool::drop_old(TimePoint now) {
     std::erase_if(idle_, [](const Idle& idle) { return idle.number == 0; });
 }
 
+/// Who was heard waits no more. Each is looked at so once, however many there are.
+void UpstreamPool::forget_heard() {
+    std::erase_if(waiting_, [](const NewConnection& each) {
+        if (each.wire->heard()) {
+            each.whose->pool_ = nullptr;
+        }
+        return each.whose->pool_ == nullptr;
+    });
+}
+
 /// A new connection of this key has waited so long that an idle one may be what keeps it waiting.
 bool UpstreamPool::starves(const PoolKey& key, TimePoint now) const {
     return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& each) {
-        return each.since + brief <= now && each.key == key && !each.wire->heard();
+        return each.since + brief <= now && each.key == key;
     });
 }
 

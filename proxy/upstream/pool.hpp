@@ -47,11 +47,7 @@ struct PoolRule {
 inline constexpr PoolRule model_pool_rule{8, Duration(1'500), false, 256};
 
 class UpstreamPool {
-    struct NewConnection {
-        PoolKey key;
-        TimePoint since;
-        const http::Wire* wire;
-    };
+    struct NewConnection;
 
 public:
     explicit UpstreamPool(boost::asio::any_io_executor executor) : timer_(executor) {}
@@ -75,6 +71,7 @@ public:
         void end() noexcept;
 
     private:
+        friend class UpstreamPool;
         UpstreamPool* pool_ = nullptr;
         std::list<NewConnection>::iterator at_;
     };
@@ -94,7 +91,15 @@ private:
         http::Wire wire;
         [[nodiscard]] TimePoint until() const noexcept;
     };
+    struct NewConnection {
+        PoolKey key;
+        TimePoint since;
+        const http::Wire* wire;
+        Waiting* whose;
+    };
+
     void drop_old(TimePoint now);
+    void forget_heard();
     [[nodiscard]] bool starves(const PoolKey& key, TimePoint now) const;
     [[nodiscard]] TimePoint next_look(TimePoint now) const;
     void arm(TimePoint until);
