@@ -270,9 +270,10 @@ void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waite
         at_once = asio::error::timed_out;
     } else if (state->ended) {
         at_once = state->ended;
-    } else if (state->tls && !state->reading && (at_once = decrypt(*state->tls, state->in))) {
-        // What had come before was enough.
-    } else if (!state->reading && !State::read(state)) {
+    } else if (state->tls && !state->reading) {
+        at_once = decrypt(*state->tls, state->in);  // what had come before may be enough
+    }
+    if (!at_once && !state->reading && !State::read(state)) {
         at_once = asio::error::no_buffer_space;
     }
     if (at_once) {  // never from within the call that starts it
