@@ -74,7 +74,7 @@ Step Dispatch::route(const RouteMatch& match, Target target, std::string& model)
     }
 }
 
-Step Dispatch::named(const NamedByBody& request, Result<std::string> found, bool is_json,
+Step Dispatch::named(const NamedByBody& request, const Result<std::string>& found, bool is_json,
                      std::string& model) const {
     if (!found && found.error().is(Errc::model_missing) && !is_json) {
         if (auto in_query = query_model(request.target)) {

@@ -56,8 +56,8 @@ public:
     [[nodiscard]] Step first(std::string& model) const;
     /// The same once the body was looked at: `found` is the model that it names, or why it names
     /// none. A body that `is_json` decides alone; with others the query may name the model, too.
-    [[nodiscard]] Step named(const NamedByBody& request, Result<std::string> found, bool is_json,
-                             std::string& model) const;
+    [[nodiscard]] Step named(const NamedByBody& request, const Result<std::string>& found,
+                             bool is_json, std::string& model) const;
 
 private:
     [[nodiscard]] Step route(const api::RouteMatch& match, Target target, std::string& model) const;

@@ -159,8 +159,7 @@ private:
             if (!name) {
                 name = co_await exchange.find_model();
             }
-            step =
-                dispatch.named(*by_body, std::move(*name), exchange.body_is_json(), account.model);
+            step = dispatch.named(*by_body, *name, exchange.body_is_json(), account.model);
         }
         bool keep_alive = false;
         if (auto* forward = std::get_if<Forward>(&step)) {
