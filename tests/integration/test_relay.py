@@ -7,7 +7,7 @@ import pytest
 from corral_harness import Yard
 from corral_http import make_request
 from corral_processes import poll_until
-from corral_upstream import Upstream
+from corral_upstream import Upstream, serve_here_and_there
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -16,12 +16,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     yard = Yard(tmp_path_factory.mktemp("relay"))
-    yard.upstream = Upstream()
-    peer = {"proxy": f"http://127.0.0.1:{yard.upstream.port}", "models": ["there"]}
-    yard.corral = yard.serve({"models": {"here": yard.upstream.config()}, "peers": {"p": peer}})
-    assert yard.corral.post("/models/load", {"model": "here"}).status == 200
-    while yard.upstream.has_another():  # Corral looked whether somebody listens
-        pass
+    serve_here_and_there(yard)
     yield yard
     assert yard.corral.get("/health").status == 200
     yard.upstream.close()

@@ -4,7 +4,7 @@ import pytest
 from corral_harness import Yard
 from corral_http import make_request
 from corral_processes import poll_until
-from corral_upstream import Upstream
+from corral_upstream import serve_here_and_there
 
 EVENTS = (
     b'data: {"choices":[{"delta":{"content":"\\"usage\\":{}"}}],"usage":null}\n\n',
@@ -53,12 +53,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     yard = Yard(tmp_path_factory.mktemp("usage"))
-    yard.upstream = Upstream()
-    peer = {"proxy": f"http://127.0.0.1:{yard.upstream.port}", "models": ["there"]}
-    yard.corral = yard.serve({"models": {"here": yard.upstream.config()}, "peers": {"p": peer}})
-    assert yard.corral.post("/models/load", {"model": "here"}).status == 200
-    while yard.upstream.has_another():  # Corral looked whether somebody listens
-        pass
+    serve_here_and_there(yard)
     yield yard
     yard.upstream.close()
     yard.close()

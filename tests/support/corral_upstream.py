@@ -102,3 +102,13 @@ class Upstream:
 
 
 __all__ = ["Accepted", "Closed", "Upstream"]
+
+
+def serve_here_and_there(yard):
+    """Gives `yard` a Corral with this server behind model `here` and behind peer model `there`."""
+    yard.upstream = Upstream()
+    peer = {"proxy": f"http://127.0.0.1:{yard.upstream.port}", "models": ["there"]}
+    yard.corral = yard.serve({"models": {"here": yard.upstream.config()}, "peers": {"p": peer}})
+    assert yard.corral.post("/models/load", {"model": "here"}).status == 200
+    while yard.upstream.has_another():  # Corral looked whether somebody listens
+        pass
