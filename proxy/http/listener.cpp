@@ -137,8 +137,8 @@ error_code Listener::accept_waiting(const OnAccept& on_accept) {
     for (int taken = 0; taken < accepts_at_once_max; ++taken) {
         ip::tcp::endpoint peer;
         auto size = static_cast<socklen_t>(peer.capacity());
-        const int fd = ::accept4(acceptor_.native_handle(), peer.data(), &size,
-                                 SOCK_CLOEXEC | SOCK_NONBLOCK);
+        const int fd =
+            ::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             return {};
         }

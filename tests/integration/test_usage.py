@@ -61,7 +61,8 @@ def shared(tmp_path_factory):
 
 def logged(yard, target, name, answer):
     """The log's line of a request that the model answers with these bytes."""
-    before = yard.corral.log.count("request req=")
+    mark = f" path={target} "  # not the line of the load before it, which may come late
+    before = yard.corral.log.count(mark)
     with yard.corral.connect() as client:
         client.send(make_request("POST", target, {"model": name, "stream": True}))
         upstream = yard.upstream.accept()
@@ -69,8 +70,8 @@ def logged(yard, target, name, answer):
         upstream.send(answer)
         client.read_response()
         upstream.close()
-    poll_until(lambda: yard.corral.log.count("request req=") > before, what="the request's line")
-    return yard.corral.log.rstrip().split("request req=")[-1]
+    poll_until(lambda: yard.corral.log.count(mark) > before, what="the request's line")
+    return [line for line in yard.corral.log.splitlines() if mark in line][-1]
 
 
 @pytest.mark.parametrize("name", ["here", "there"])
