@@ -2,6 +2,7 @@
 
 #include "app/config_source.hpp"
 #include "app/config_watch.hpp"
+#include "app/logs.hpp"
 #include "app/notify.hpp"
 #include "app/paths.hpp"
 #include "app/reloader.hpp"
@@ -49,11 +50,15 @@ class App {
 public:
     App(ConfigSource source, std::shared_ptr<const Config> config, int guard_fd)
         : source_(std::move(source)),
-          launcher_(make_os_launcher(loop_.get_executor())),
+          logs_(config),
+          launcher_(make_os_launcher(loop_.get_executor(),
+                                     [this](std::string_view model, std::string_view line) {
+                                         logs_.add_output(model, line);
+                                     })),
           prober_(make_http_prober()),
           fleet_(loop_.get_executor(), *launcher_, *prober_, std::move(config)),
           reloader_(source_, fleet_),
-          server_(loop_.get_executor(), fleet_),
+          server_(loop_.get_executor(), fleet_, logs_.book()),
           tasks_(loop_.get_executor()),
           signals_(loop_.get_executor(), {SIGTERM, SIGINT, SIGHUP}),
           guard_(loop_.get_executor()) {
@@ -179,10 +184,12 @@ private:
     }
 
     api::ReloadReport reload(ReloadCause cause) {
-        if (!stopping_) {
-            return reloader_.reload(cause);
-        }
         api::ReloadReport report;
+        if (!stopping_) {
+            report = reloader_.reload(cause);
+            logs_.adopt(fleet_.config());
+            return report;
+        }
         report.error = Error(Errc::shutting_down, Blame::internal, "Corral is shutting down.");
         return report;
     }
@@ -224,6 +231,7 @@ private:
     asio::io_context loop_{1};
     asio::steady_timer log_timer_{loop_};
     ConfigSource source_;
+    Logs logs_;
     std::unique_ptr<Launcher> launcher_;
     std::unique_ptr<Prober> prober_;
     Fleet fleet_;

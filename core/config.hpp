@@ -44,11 +44,22 @@ enum class LogLevel : std::uint8_t { debug, info, warn, error };
 /// Which output reaches Corral's standard output (and GET /logs).
 enum class LogToStdout : std::uint8_t { proxy, upstream, both, none };
 
+/// `logs:`, Corral's own block: where output goes beside standard output.
+struct LogsConfig {
+    std::string directory;                    ///< a file for each model; empty: none
+    std::size_t file_bytes_max = 10U << 20U;  ///< a larger one is moved on
+    std::size_t files_max = 5;                ///< of each, the one that grows included
+    bool journal = false;                     ///< the models' lines, with MODEL= fields
+
+    friend bool operator==(const LogsConfig&, const LogsConfig&) = default;
+};
+
 struct Config {
     std::string origin;  ///< the file it came from, for messages; may be empty
     LogLevel log_level = LogLevel::info;
     std::string log_time_format;  ///< a name of llama-swap's, lower case; empty: no time
     LogToStdout log_to_stdout = LogToStdout::proxy;
+    LogsConfig logs;
     std::uint16_t start_port = 5800;
     bool include_aliases_in_list = false;
     std::vector<std::string> api_keys;

@@ -41,7 +41,8 @@ struct Setting {
 constexpr std::array settings{
     Setting{"logLevel", differs<&Config::log_level>},
     Setting{"logTimeFormat", differs<&Config::log_time_format>, true},
-    Setting{"logToStdout", differs<&Config::log_to_stdout>, true},
+    Setting{"logToStdout", differs<&Config::log_to_stdout>},
+    Setting{"logs", differs<&Config::logs>},
     Setting{"startPort", differs<&Config::start_port>},
     Setting{"includeAliasesInList", differs<&Config::include_aliases_in_list>},
     Setting{"apiKeys", differs<&Config::api_keys>},

@@ -256,6 +256,10 @@ void server_keys(const Config& config, Json& out) {
     out["logLevel"] = name_of(config.log_level, levels);
     out["logTimeFormat"] = config.log_time_format;
     out["logToStdout"] = name_of(config.log_to_stdout, outputs);
+    out["logs"]["directory"] = config.logs.directory;
+    out["logs"]["fileBytesMax"] = config.logs.file_bytes_max;
+    out["logs"]["filesMax"] = config.logs.files_max;
+    out["logs"]["journal"] = config.logs.journal;
     out["includeAliasesInList"] = config.include_aliases_in_list;
     out["apiKeys"] = std::vector<std::string>(config.api_keys.size(), std::string(redacted));
     out["captureBuffer"] = config.capture_bytes_max >> 20U;

@@ -38,18 +38,32 @@ public:
         soon_ = std::move(soon);
         flush_();
     }
+    void tee(std::function<void(std::string_view)> line) { tee_ = std::move(line); }
+    void show(bool shown) {
+        flush_();
+        shown_ = shown;
+    }
 
 private:
     /// More is not held, whoever sees to the flush.
     static constexpr std::size_t waiting_max = 32 * 1024;
 
     void sink_it_(const spdlog::details::log_msg& msg) override {
-        const bool first = text_.size() == 0;
+        const std::size_t before = text_.size();
         if (journal_) {
             put_journal_line(msg);
         } else {
             formatter_->format(msg, text_);
         }
+        if (tee_) {
+            const std::size_t skipped = journal_ ? priority_size : 0;
+            tee_(std::string_view(text_.data(), text_.size() - 1).substr(before + skipped));
+        }
+        if (!shown_ && msg.level < spdlog::level::err) {
+            text_.resize(before);
+            return;
+        }
+        const bool first = before == 0;
         if (!soon_ || msg.logger_name != access_name || text_.size() >= waiting_max) {
             flush_();
         } else if (first) {
@@ -77,10 +91,24 @@ private:
         text_.clear();
     }
 
+    static constexpr std::size_t priority_size = 3;
+
     bool journal_;
+    bool shown_ = true;
     std::function<void()> soon_;
+    std::function<void(std::string_view)> tee_;
     spdlog::memory_buf_t text_;
 };
+
+/// Null without setup(): in unit tests.
+StderrSink* our_sink() {
+    for (const auto& sink : spdlog::default_logger()->sinks()) {
+        if (auto* ours = dynamic_cast<StderrSink*>(sink.get())) {
+            return ours;
+        }
+    }
+    return nullptr;
+}
 
 }  // namespace
 
@@ -106,11 +134,20 @@ spdlog::logger& access() {
 }
 
 void defer(std::function<void()> soon) {
-    for (const auto& sink : spdlog::default_logger()->sinks()) {
-        if (auto* ours = dynamic_cast<StderrSink*>(sink.get())) {
-            ours->defer(std::move(soon));
-            return;
-        }
+    if (StderrSink* sink = our_sink()) {
+        sink->defer(std::move(soon));
+    }
+}
+
+void tee(std::function<void(std::string_view)> line) {
+    if (StderrSink* sink = our_sink()) {
+        sink->tee(std::move(line));
+    }
+}
+
+void show(bool shown) {
+    if (StderrSink* sink = our_sink()) {
+        sink->show(shown);
     }
 }
 

@@ -26,6 +26,11 @@ void set_level(LogLevel level);
 void defer(std::function<void()> soon);
 /// Writes what waits.
 void flush();
+/// From now on `line` gets each line as it is written, without its line end, at once. It may not
+/// log. An empty function ends it.
+void tee(std::function<void(std::string_view line)> line);
+/// Whether lines go to standard error (`logToStdout`); errors always do.
+void show(bool shown);
 
 /// Bytes from outside made safe for one log line: control characters as \xNN, at most `max` bytes.
 [[nodiscard]] std::string clean(std::string_view text, std::size_t max = 512);

@@ -63,6 +63,20 @@ std::span<const Key> performance_keys() noexcept {
     return of_performance;
 }
 
+constexpr std::array of_logs{
+    Key{"directory", text, "", "a file for each model there, and `corral.log`",
+        Traits{.otherwise = "no files"}},
+    Key{"fileBytesMax", size, "10MiB", "a file that would grow beyond it becomes `NAME.log.1`",
+        Traits{.least = 4096, .most = std::int64_t{1} << 40}},
+    Key{"filesMax", integer, "5", "files of each, the one that grows included",
+        Traits{.least = 1, .most = 1000}},
+    Key{"journal", boolean, "false",
+        "the models' lines go to systemd's journal, each with the field `MODEL`"},
+};
+std::span<const Key> logs_keys() noexcept {
+    return of_logs;
+}
+
 constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 4> outputs{"proxy", "upstream", "both", "none"};
 constexpr std::array<std::string_view, 16> time_formats{
@@ -122,8 +136,11 @@ constexpr std::array of_top_level{
                .otherwise = "no time",
                .compared = "an unknown one is warned of"}},
     Key{"logToStdout", word, "proxy",
-        "which output is shown: Corral's own, the models', both, none",
-        Traits{.support = later, .words = outputs}},
+        "which output is shown, and is in `GET /logs`: Corral's own (on standard error), the "
+        "models' (on standard output), both, none",
+        Traits{.words = outputs}},
+    Key{"logs", mapping, "{}", "further places for output",
+        Traits{.extension = true, .members = logs_keys}},
     Key{"logRequests", boolean, "false", "nothing, in llama-swap neither",
         Traits{.support = silent}},
     Key{"metricsMaxInMemory", integer, "1000", "requests that the activity remembers",

@@ -52,6 +52,47 @@ void read_log_to_stdout(Loading& loading, Reader& reader) {
     }
 }
 
+/// A number of `logs:` within the bounds of its key.
+std::optional<std::size_t> bounded(Loading& loading, const Node& node, std::string_view name,
+                                   const Result<std::uint64_t>& number) {
+    const std::string path = "logs." + std::string(name);
+    const Key* logs = find_key(top_level_keys(), "logs");
+    const Traits& traits = find_key(logs->members(), name)->traits;
+    if (!number) {
+        loading.report.error(node.mark, path + ": " + number.error().detail);
+    } else if (*number < static_cast<std::uint64_t>(traits.least) ||
+               *number > static_cast<std::uint64_t>(traits.most)) {
+        loading.report.error(
+            node.mark, path + " is out of range: " + std::to_string(*number),
+            "from " + std::to_string(traits.least) + " to " + std::to_string(traits.most));
+    } else {
+        return static_cast<std::size_t>(*number);
+    }
+    return std::nullopt;
+}
+
+void read_logs(Loading& loading, Reader& reader) {
+    LogsConfig& logs = loading.config.logs;
+    if (const Node* node = node_at(loading.root, {"logs", "directory"})) {
+        logs.directory = reader.text(*node, "logs.directory").value_or("");
+    }
+    if (const Node* node = node_at(loading.root, {"logs", "journal"})) {
+        logs.journal = reader.boolean(*node, "logs.journal").value_or(false);
+    }
+    if (const Node* node = node_at(loading.root, {"logs", "fileBytesMax"})) {
+        if (const auto text = reader.text(*node, "logs.fileBytesMax")) {
+            logs.file_bytes_max = bounded(loading, *node, "fileBytesMax", parse_size(*text))
+                                      .value_or(logs.file_bytes_max);
+        }
+    }
+    if (const Node* node = node_at(loading.root, {"logs", "filesMax"})) {
+        if (const auto number = reader.integer(*node, "logs.filesMax")) {
+            const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(*number, 0));
+            logs.files_max = bounded(loading, *node, "filesMax", count).value_or(logs.files_max);
+        }
+    }
+}
+
 void read_activity(Loading& loading, Reader& reader) {
     const Node* rows = loading.root.find("metricsMaxInMemory");
     const auto most = rows != nullptr ? reader.integer(*rows, "metricsMaxInMemory") : std::nullopt;
@@ -148,6 +189,7 @@ void read_records(Loading& loading) {
     Reader reader = loading.reader();
     read_log_time_format(loading, reader);
     read_log_to_stdout(loading, reader);
+    read_logs(loading, reader);
     read_activity(loading, reader);
     read_capture_buffer(loading, reader);
     read_performance(loading, reader);

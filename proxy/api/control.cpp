@@ -2,10 +2,12 @@
 
 #include "proxy/api/cors.hpp"
 #include "proxy/api/llama_swap.hpp"
+#include "proxy/api/logs.hpp"
 #include "proxy/api/model_list.hpp"
 #include "proxy/api/profiles.hpp"
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/naming.hpp"
+#include "proxy/http/target.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
 #include <chrono>
@@ -92,6 +94,10 @@ Result<Answer> Control::answer_at_once(const RouteMatch& match) const {
             return json(profiles_document(*config_, profile));
         case RouteKind::version:
             return json(version_document());
+        case RouteKind::logs:
+            return logs_document(context_.logs);
+        case RouteKind::logs_stream:
+            return stream_log(match.rest);
         case RouteKind::reload:
             return reload_answer(context_.reload, head_);
         case RouteKind::root:
@@ -111,6 +117,16 @@ Result<Answer> Control::model_info(const std::string& name) const {
         return http::unknown_model(name, *config_);
     }
     return json(std::move(*record));
+}
+
+Result<Answer> Control::stream_log(const std::string& name) const {
+    const auto tail = find_log(context_.logs, *config_, name);
+    if (!tail) {
+        return tail.error();
+    }
+    const auto target = http::parse_target(head_.target);
+    const bool history = !target || !skips_history(target->query);
+    return log_stream(context_.executor, *tail, history);
 }
 
 awaitable<Result<Answer>> Control::unload(std::string name) {

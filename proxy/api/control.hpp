@@ -33,6 +33,7 @@ public:
 private:
     Result<http::Answer> answer_at_once(const RouteMatch& match) const;
     Result<http::Answer> model_info(const std::string& name) const;
+    Result<http::Answer> stream_log(const std::string& name) const;
     boost::asio::awaitable<Result<http::Answer>> unload(std::string name);
     boost::asio::awaitable<Result<http::Answer>> load(std::string& model);
     boost::asio::awaitable<Result<http::Answer>> choose_profile();

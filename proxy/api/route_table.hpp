@@ -27,6 +27,8 @@ enum class RouteKind : std::uint8_t {
     profiles,         ///< GET /api/profiles
     profile_choice,   ///< PUT /api/profiles/active: {"name":…}
     version,          ///< GET /api/version
+    logs,             ///< GET /logs
+    logs_stream,      ///< GET /logs/stream[/{name}]: rest is the name, empty for what is shown
     root,             ///< GET /
     preflight,        ///< OPTIONS on any path
 };

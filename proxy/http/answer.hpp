@@ -8,6 +8,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,11 +16,14 @@
 
 namespace corral::http {
 
+class AnswerSource;
+
 struct Answer {
     int status = 200;
     std::string content_type;
     std::string body;
     std::vector<std::pair<std::string, std::string>> fields;  ///< further fields of the head
+    std::shared_ptr<AnswerSource> source;  ///< where the body comes from instead, see write_stream
 };
 
 /// The answer for an error, in the form that the request accepts. `request` may be nullptr: then

@@ -12,8 +12,8 @@
 namespace corral::http {
 
 struct Server::Impl {
-    Impl(asio::any_io_executor ex, Fleet& fleet)
-        : executor(ex), context(std::make_shared<SessionContext>(ex, fleet)), tasks(ex) {}
+    Impl(asio::any_io_executor ex, Fleet& fleet, LogBook& logs)
+        : executor(ex), context(std::make_shared<SessionContext>(ex, fleet, logs)), tasks(ex) {}
 
     void accepted(Socket socket, std::string peer) {
         if (context->sessions >= context->fleet.config()->limits.connections) {
@@ -31,8 +31,8 @@ struct Server::Impl {
     TaskGroup tasks;
 };
 
-Server::Server(asio::any_io_executor executor, Fleet& fleet)
-    : impl_(std::make_unique<Impl>(std::move(executor), fleet)) {}
+Server::Server(asio::any_io_executor executor, Fleet& fleet, LogBook& logs)
+    : impl_(std::make_unique<Impl>(std::move(executor), fleet, logs)) {}
 
 Server::~Server() = default;
 

@@ -16,14 +16,15 @@
 
 namespace corral {
 class Fleet;
-}
+class LogBook;
+}  // namespace corral
 
 namespace corral::http {
 
 class Server {
 public:
-    /// The fleet must outlive the server. The executor is the main loop's.
-    Server(boost::asio::any_io_executor executor, Fleet& fleet);
+    /// Fleet and logs must outlive the server. The executor is the main loop's.
+    Server(boost::asio::any_io_executor executor, Fleet& fleet, LogBook& logs);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

@@ -3,6 +3,7 @@
 #include "core/log.hpp"
 #include "proxy/api/control.hpp"
 #include "proxy/http/answer.hpp"
+#include "proxy/http/answer_stream.hpp"
 #include "proxy/http/dispatch.hpp"
 #include "proxy/http/exchange.hpp"
 #include "proxy/http/head_rules.hpp"
@@ -254,6 +255,12 @@ private:
         account.bytes = answer.body.size();
         const bool clean = exchange.skip_rest();
         const bool keep_alive = clean && head.keep_alive && !context_->draining;
+        if (answer.source) {
+            const StreamedAnswer done = co_await write_stream(client_, answer, head, keep_alive,
+                                                              config_->limits.write_timeout);
+            account.bytes = done.bytes;
+            co_return done.complete&& keep_alive;
+        }
         const bool sent = co_await write_answer(client_, answer, &head, keep_alive,
                                                 config_->limits.write_timeout);
         if (sent && !clean) {

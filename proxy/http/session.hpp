@@ -21,6 +21,7 @@
 
 namespace corral {
 class Fleet;
+class LogBook;
 struct Config;
 }  // namespace corral
 
@@ -28,13 +29,15 @@ namespace corral::http {
 
 /// What all sessions share. Made by the Server, outlives every session.
 struct SessionContext {
-    SessionContext(asio::any_io_executor executor, Fleet& f)
-        : fleet(f), pool(executor), peers_served(std::move(executor)) {}
+    SessionContext(asio::any_io_executor ex, Fleet& f, LogBook& l)
+        : executor(ex), fleet(f), logs(l), pool(ex), peers_served(ex) {}
 
     /// upstream.ignorePaths of this config, compiled when it is first asked for.
     [[nodiscard]] const PathPatterns& ignored_paths(const std::shared_ptr<const Config>& config);
 
+    asio::any_io_executor executor;
     Fleet& fleet;
+    LogBook& logs;
     UpstreamPool pool;
     TlsClient tls;                        ///< to upstreams
     api::ActiveProfile profile;           ///< none at start; a reload that has it still keeps it

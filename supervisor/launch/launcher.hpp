@@ -10,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,9 +57,14 @@ public:
     [[nodiscard]] virtual Result<std::uint16_t> free_port(std::uint16_t preferred) = 0;
 };
 
+/// Gets each line of a model's output, raw but for a cut at 16 KiB, without its line end.
+using OnOutputLine = std::function<void(std::string_view model, std::string_view line)>;
+
 /// The launcher for real processes. The executor must be that of the main thread's loop and outlive
 /// the launcher and its children. One at a time in a process: it makes this process a subreaper and
-/// kills what is handed to it that no launch of its own accounts for.
-[[nodiscard]] std::unique_ptr<Launcher> make_os_launcher(boost::asio::any_io_executor executor);
+/// kills what is handed to it that no launch of its own accounts for. `on_line` is called from the
+/// loop; it may neither start nor end processes.
+[[nodiscard]] std::unique_ptr<Launcher> make_os_launcher(boost::asio::any_io_executor executor,
+                                                         OnOutputLine on_line = nullptr);
 
 }  // namespace corral

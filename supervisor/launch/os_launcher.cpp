@@ -108,8 +108,10 @@ bool has_null_byte(const std::vector<std::string>& words) {
 
 class OsLauncher final : public Launcher {
 public:
-    explicit OsLauncher(asio::any_io_executor executor)
-        : executor_(std::move(executor)), table_(std::make_shared<ProcessTable>(executor_)) {}
+    OsLauncher(asio::any_io_executor executor, OnOutputLine on_line)
+        : executor_(std::move(executor)),
+          on_line_(std::move(on_line)),
+          table_(std::make_shared<ProcessTable>(executor_)) {}
 
     [[nodiscard]] Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) override;
     [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {
@@ -120,6 +122,7 @@ private:
     [[nodiscard]] Result<std::shared_ptr<Run>> start(const LaunchSpec& spec);
 
     asio::any_io_executor executor_;
+    OnOutputLine on_line_;
     std::shared_ptr<ProcessTable> table_;
     std::shared_ptr<PortFinder> ports_ = std::make_shared<PortFinder>();
 };
@@ -159,7 +162,8 @@ Result<std::shared_ptr<Run>> OsLauncher::start(const LaunchSpec& spec) {
         return start_error(program, why, true);
     }
     request.output = pipe.write;
-    run->pump = std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model);
+    run->pump =
+        std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model, on_line_);
     const auto made = spawn_process(request);
     if (made.pid <= 0) {
         return start_error(program, made.error_number, true);
@@ -174,8 +178,8 @@ Result<std::shared_ptr<Run>> OsLauncher::start(const LaunchSpec& spec) {
 
 }  // namespace
 
-std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor) {
-    return std::make_unique<OsLauncher>(std::move(executor));
+std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor, OnOutputLine on_line) {
+    return std::make_unique<OsLauncher>(std::move(executor), std::move(on_line));
 }
 
 }  // namespace corral

@@ -17,8 +17,9 @@ constexpr std::size_t chunk_bytes = 16 * 1024;
 
 }  // namespace
 
-OutputPump::OutputPump(const boost::asio::any_io_executor& executor, int fd, std::string model)
-    : pipe_(executor, fd), model_(std::move(model)) {
+OutputPump::OutputPump(const boost::asio::any_io_executor& executor, int fd, std::string model,
+                       OnOutputLine on_line)
+    : pipe_(executor, fd), model_(std::move(model)), on_line_(std::move(on_line)) {
     ::fcntl(fd, F_SETFL, O_NONBLOCK);  // the child's end has flags of its own and keeps blocking
 }
 
@@ -48,13 +49,13 @@ OutputPump::Outcome OutputPump::read_some(std::size_t bytes_max) {
         if (n > 0) {
             ring_.append({chunk.data(), static_cast<std::size_t>(n)});
             total += static_cast<std::size_t>(n);
+            hand_out_lines();  // before the ring has to drop any
         } else if (n == 0) {
             outcome = Outcome::ended;
         } else if (errno != EINTR) {
             outcome = errno == EAGAIN ? Outcome::empty : Outcome::ended;
         }
     }
-    log_lines();
     return outcome;
 }
 
@@ -69,16 +70,22 @@ void OutputPump::close() {
     boost::system::error_code ignored;
     pipe_.close(ignored);
     ring_.finish();
-    log_lines();
+    hand_out_lines();
 }
 
-void OutputPump::log_lines() {
-    if (spdlog::should_log(spdlog::level::debug)) {
-        ring_.each_line_from(logged_, [this](std::uint64_t, std::string_view line) {
-            spdlog::debug("output model={} {}", model_, presentable_line(line, 8192));
+void OutputPump::hand_out_lines() {
+    const bool logs = spdlog::should_log(spdlog::level::debug);
+    if (logs || on_line_) {
+        ring_.each_line_from(handed_out_, [&](std::uint64_t, std::string_view line) {
+            if (on_line_) {
+                on_line_(model_, line);
+            }
+            if (logs) {
+                spdlog::debug("output model={} {}", model_, presentable_line(line, 8192));
+            }
         });
     }
-    logged_ = ring_.line_count();
+    handed_out_ = ring_.line_count();
 }
 
 }  // namespace corral

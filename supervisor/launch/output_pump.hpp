@@ -3,6 +3,7 @@
 // and keeps the last of it in an OutputRing. Owned by a Run; main thread, on the main loop. Never
 // reads more than 64 KiB a turn, so that one child's flood delays nobody.
 
+#include "supervisor/launch/launcher.hpp"
 #include "supervisor/launch/output_ring.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -19,9 +20,10 @@ public:
     static constexpr std::size_t turn_bytes_max = 64 * 1024;
     static constexpr std::size_t drain_bytes_max = 1024 * 1024;
 
-    /// Takes over `fd`, the read end of a pipe. `model` is for the debug log, to which every line
-    /// goes while that level is on.
-    OutputPump(const boost::asio::any_io_executor& executor, int fd, std::string model);
+    /// Takes over `fd`, the read end of a pipe. `on_line` (which may be empty) gets every line, and
+    /// the debug log does while that level is on.
+    OutputPump(const boost::asio::any_io_executor& executor, int fd, std::string model,
+               OnOutputLine on_line);
 
     /// Begins to read. Keeps itself alive until the pipe's end or close().
     void start();
@@ -35,13 +37,14 @@ private:
     enum class Outcome { more, empty, ended };
     void wait();
     Outcome read_some(std::size_t bytes_max);
-    void log_lines();
+    void hand_out_lines();
     void close();
 
     boost::asio::posix::stream_descriptor pipe_;
     std::string model_;
+    OnOutputLine on_line_;
     OutputRing ring_;
-    std::uint64_t logged_ = 0;  ///< sequence number of the next line for the debug log
+    std::uint64_t handed_out_ = 0;  ///< sequence number of the next line to hand out
 };
 
 }  // namespace corral
