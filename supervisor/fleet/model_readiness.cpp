@@ -1,0 +1,62 @@
+// Whether a model's server is ready: asked until it is, or until its start is over.
+#include "core/log.hpp"
+#include "supervisor/fleet/model_process.hpp"
+#include "supervisor/fleet/model_run.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace corral {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// mechanics: ready is noticed within 20 ms, and a long load costs ten probes a second.
+constexpr Duration first_pause{5};
+constexpr Duration longest_pause{100};
+
+/// A prober that breaks its promise not to throw counts as "not ready".
+asio::awaitable<bool> ask(Prober& prober, Endpoint endpoint, std::string path, Duration timeout) {
+    try {
+        const bool ready = co_await prober.ready(std::move(endpoint), std::move(path), timeout);
+        co_return ready;
+    } catch (const std::exception&) {
+    }
+    co_return false;
+}
+}  // namespace
+
+/// Asks until the server is ready, the start is over, or its deadline has passed. The deadline
+/// itself is the machine's timer: it fires even when a probe never returns.
+asio::awaitable<void> ModelProcess::probe(Self self, RunPtr run) {
+    using namespace asio::experimental::awaitable_operators;
+    Duration pause = first_pause;
+    while (run->probing) {
+        const Duration left = std::chrono::duration_cast<Duration>(run->deadline - Clock::now());
+        const Duration timeout = std::clamp<Duration>(self->config_->limits.probe_timeout,
+                                                      Duration(1), std::max(left, Duration(1)));
+        const Endpoint endpoint = *run->endpoint;
+        const std::string path = run->check_path;
+        const TimePoint never = TimePoint::max();
+        const auto first =
+            co_await (ask(self->prober_, endpoint, path, timeout) || run->over.wait(never));
+        if (!run->probing) {
+            co_return;
+        }
+        if (first.index() == 0 && std::get<0>(first)) {
+            self->feed(Healthy{});
+            co_return;
+        }
+        const TimePoint next = Clock::now() + pause;
+        const Woken woken = co_await run->over.wait(next);
+        if (woken != Woken::deadline) {
+            co_return;
+        }
+        pause = std::min(pause * 3 / 2, longest_pause);
+    }
+}
+}  // namespace corral

@@ -1,0 +1,31 @@
+#pragma once
+// One process of a model from exec to exit, for the files that implement ModelProcess; nobody else.
+// Main loop only.
+
+#include "core/endpoint.hpp"
+#include "core/time.hpp"
+#include "supervisor/fleet/model_process.hpp"
+#include "supervisor/fleet/wakeup.hpp"
+#include "supervisor/launch/launcher.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace corral {
+
+/// Shared by the coroutines that watch it.
+struct ModelProcess::Run {
+    explicit Run(const boost::asio::any_io_executor& executor) : over(executor) {}
+    std::unique_ptr<Child> child;
+    std::uint16_t port = 0;
+    std::shared_ptr<const Endpoint> endpoint;
+    std::string check_path;  // empty: a connection is enough
+    TimePoint launched;
+    TimePoint deadline;  // for readiness
+    Wakeup over;         // it has left `starting`: nobody needs to probe any more
+    bool probing = true;
+    bool ended = false;
+};
+
+}  // namespace corral
