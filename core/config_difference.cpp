@@ -123,7 +123,9 @@ ConfigDifference difference(const Config& before, const Config& after) {
 }
 
 bool same_process(const ModelConfig& before, const ModelConfig& after) {
-    return before.argv == after.argv && before.env == after.env && before.proxy == after.proxy;
+    return before.argv == after.argv && before.env == after.env && before.proxy == after.proxy &&
+           before.limits.memory == after.limits.memory && before.limits.nice == after.limits.nice &&
+           before.limits.oom_score_adj == after.limits.oom_score_adj;
 }
 
 std::string describe(const ConfigDifference& difference) {

@@ -28,7 +28,7 @@ struct ConfigDifference {
 [[nodiscard]] ConfigDifference difference(const Config& before, const Config& after);
 
 /// True when a process that was started as `before` can go on serving as `after`: the command, its
-/// environment and its address are the same.
+/// environment, its address and the limits of its process are the same.
 [[nodiscard]] bool same_process(const ModelConfig& before, const ModelConfig& after);
 
 /// "added a, b; removed c; settings logLevel" for one log line; "nothing changed" for none. Long

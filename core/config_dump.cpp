@@ -74,6 +74,23 @@ Json timeouts(const UpstreamTimeouts& timeouts) {
     return out;
 }
 
+Json model_limits(const ModelLimits& limits) {
+    Json out = Json::object();
+    if (limits.memory != 0) {
+        out["memory"] = limits.memory;
+    }
+    const auto add = [&out](const char* name, const auto& value) {
+        if (value) {
+            out[name] = *value;
+        }
+    };
+    add("nice", limits.nice);
+    add("oomScoreAdj", limits.oom_score_adj);
+    add("threads", limits.threads);
+    add("gpuLayers", limits.gpu_layers);
+    return out;
+}
+
 Json capabilities(const Capabilities& capabilities) {
     Json out;
     out["in"] = capabilities.in;
@@ -126,6 +143,9 @@ Json model(const ModelConfig& model) {
     }
     out["filters"] = filters(model.filters);
     out["timeouts"] = timeouts(model.timeouts);
+    if (const Json limits = model_limits(model.limits); !limits.empty()) {
+        out["limits"] = limits;
+    }
     out["compat"]["ignoreWebsockets"] = model.ignore_websockets;
     out["capabilities"] = capabilities(model.capabilities);
     out["metadata"] = object_of(model.metadata);

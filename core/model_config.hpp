@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,18 @@ struct Capabilities {
     friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
 
+/// What a model's process may take (`limits:` of a model), and what the generator of commands goes
+/// by.
+struct ModelLimits {
+    std::uint64_t memory = 0;  ///< bytes of RAM of the whole process tree; 0: no limit
+    std::optional<int> nice;   ///< -20 to 19
+    std::optional<int> oom_score_adj;            ///< -1000 to 1000
+    std::optional<std::uint32_t> threads;        ///< for the generator
+    std::optional<std::uint32_t> gpu_layers;     ///< for the generator
+
+    friend bool operator==(const ModelLimits&, const ModelLimits&) = default;
+};
+
 /// One model: how to start its server, where it listens, how long it may idle.
 struct ModelConfig {
     ModelId id;
@@ -91,6 +104,7 @@ struct ModelConfig {
     std::int64_t priority = 0;            ///< its requests' rank in the queue; higher goes first
     Filters filters;
     UpstreamTimeouts timeouts;
+    ModelLimits limits;
     Capabilities capabilities;
     std::string metadata;  ///< a JSON object, shown by the model list; empty: none
 

@@ -53,6 +53,28 @@ std::span<const Key> compat_keys() noexcept {
     return of_compat;
 }
 
+constexpr std::int64_t mib = 1024LL * 1024;
+constexpr std::array of_model_limits{
+    Key{"memory", size, "",
+        "RAM of the whole process tree, above which the model is ended: anonymous and shared "
+        "memory; pages of mapped files do not count, as the kernel can take them back",
+        Traits{.least = mib, .most = 1024 * 1024 * 1024 * mib, .otherwise = "no limit"}},
+    Key{"nice", integer, "", "its priority for the processor; below Corral's own it needs rights",
+        Traits{.least = -20, .most = 19, .otherwise = "Corral's own"}},
+    Key{"oomScoreAdj", integer, "",
+        "how readily the kernel ends it when memory runs out; below Corral's own it needs rights",
+        Traits{.least = -1000, .most = 1000, .otherwise = "Corral's own"}},
+    Key{"threads", integer, "",
+        "guides `corral scan`; a `cmd` that says something else is warned of",
+        Traits{.least = 1, .most = 65'536, .otherwise = "the engine decides"}},
+    Key{"gpuLayers", integer, "",
+        "guides `corral scan`; a `cmd` that says something else is warned of",
+        Traits{.least = 0, .most = 65'536, .otherwise = "the engine decides"}},
+};
+std::span<const Key> model_limit_keys() noexcept {
+    return of_model_limits;
+}
+
 constexpr std::array<std::string_view, 3> modalities{"text", "audio", "image"};
 constexpr std::array of_capabilities{
     Key{"in", words, "[]", "what it takes", Traits{.words = modalities}},
@@ -112,6 +134,8 @@ constexpr std::array of_model{
         "how often a client that streams gets a comment while it loads",
         Traits{.extension = true, .least = 100, .otherwise = "the global one"}},
     Key{"timeouts", mapping, "{}", "of the connections to it", Traits{.members = timeout_keys}},
+    Key{"limits", mapping, "{}", "what its process may take",
+        Traits{.extension = true, .members = model_limit_keys}},
     Key{"compat", mapping, "{}", "for clients that need something special",
         Traits{.members = compat_keys}},
     Key{"capabilities", mapping, "{}", "what it can do, shown by `/v1/models`",

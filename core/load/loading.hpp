@@ -99,6 +99,9 @@ void check_fixed_ports(Loading& loading, const Node& models);
 [[nodiscard]] UpstreamTimeouts read_upstream_timeouts(Reader& reader, const Node& timeouts,
                                                       const std::string& path,
                                                       UpstreamTimeouts defaults);
+/// `limits:` of a model, after its command: warns where the two contradict each other.
+[[nodiscard]] ModelLimits read_model_limits(Reader& reader, const Node& limits,
+                                            const std::vector<std::string>& argv);
 /// `capabilities:` of a model.
 [[nodiscard]] Capabilities read_capabilities(Reader& reader, const Node& capabilities);
 /// `metadata:` at `path` of a model or selector, as one JSON object; empty when there is none.

@@ -271,6 +271,9 @@ private:
         if (const Node* node = node_.find("timeouts")) {
             model_.timeouts = read_upstream_timeouts(reader_, *node, "timeouts", {});
         }
+        if (const Node* node = node_.find("limits"); node != nullptr && node->is_map()) {
+            model_.limits = read_model_limits(reader_, *node, model_.argv);
+        }
         if (const Node* node = node_.find("capabilities")) {
             model_.capabilities = read_capabilities(reader_, *node);
         }

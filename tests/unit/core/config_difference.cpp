@@ -74,6 +74,9 @@ TEST_CASE("only the command, its environment and its address need a new process"
     CHECK(restarts([](ModelConfig& m) { m.argv.back() = "5800"; }));
     CHECK(restarts([](ModelConfig& m) { m.env = {"A=b"}; }));
     CHECK(restarts([](ModelConfig& m) { m.proxy = "http://localhost:1"; }));
+    CHECK(restarts([](ModelConfig& m) { m.limits.memory = 1; }));
+    CHECK(restarts([](ModelConfig& m) { m.limits.nice = 1; }));
+    CHECK(restarts([](ModelConfig& m) { m.limits.oom_score_adj = 1; }));
 
     const std::vector<std::function<void(ModelConfig&)>> in_place{
         [](ModelConfig& m) { m.name = "x"; },
@@ -94,6 +97,7 @@ TEST_CASE("only the command, its environment and its address need a new process"
         [](ModelConfig& m) { m.priority = 1; },
         [](ModelConfig& m) { m.filters.strip_params = {"x"}; },
         [](ModelConfig& m) { m.timeouts.connect = std::chrono::seconds(1); },
+        [](ModelConfig& m) { m.limits.threads = 1; },  // for the generator of commands only
         [](ModelConfig& m) { m.capabilities.tools = true; },
         [](ModelConfig& m) { m.metadata = "{}"; },
     };
@@ -105,8 +109,8 @@ TEST_CASE("only the command, its environment and its address need a new process"
     }
     // id, port, three that restart, and those above: a new member needs a decision, and a line.
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                                  w, x, y] = ModelConfig();
-    CHECK(in_place.size() == 25 - 5);
+                                  w, x, y, z] = ModelConfig();
+    CHECK(in_place.size() == 26 - 5);
 }
 
 TEST_CASE("every key outside of the models is named when it changes") {

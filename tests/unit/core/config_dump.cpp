@@ -62,6 +62,7 @@ models:
       setParamsByID: {"a:high": {effort: high}}
     timeouts:
       {connect: 1, keepalive: 2, responseHeader: 3, tlsHandshake: 4, expectContinue: 5, idleConn: 6}
+    limits: {memory: 8GiB, nice: 5, oomScoreAdj: 500, threads: 4, gpuLayers: 0}
     compat: {ignoreWebsockets: true}
     capabilities: {in: [text, image], out: [text], tools: true, reranker: true, context: 4096}
     metadata: {k: [1, two, {three: 3.5}], port: "${PORT}"}

@@ -191,6 +191,39 @@ TEST_CASE("timeouts and flags have the defaults of llama-swap") {
     check_refused({model_with("timeouts: {connect: 1s}"), "cannot unmarshal !!str `1s` into int"});
 }
 
+TEST_CASE("a model's limits are read and bounded") {
+    // Guards: every member with its unit; a limit that cannot hold is an error, never ignored.
+    const auto config = good(
+        model_with("limits: {memory: 2GiB, nice: -5, oomScoreAdj: 300, threads: 8, gpuLayers: 0}"));
+    CHECK(model(config, "m").limits == ModelLimits{2ULL << 30U, -5, 300, 8U, 0U});
+    CHECK(model(good(model_with("limits: {}")), "m").limits == ModelLimits());
+    CHECK(model(good(model_with("limits: ")), "m").limits == ModelLimits());
+    CHECK(model(good(model_with("limits: {memory: 1048576}")), "m").limits.memory == 1048576);
+    check_refused({model_with("limits: {memory: 8}"), "limits.memory is out of range: 8"});
+    check_refused({model_with("limits: {memory: 8 GO}"), "limits.memory"});
+    check_refused({model_with("limits: {nice: 20}"), "limits.nice is out of range: 20"});
+    check_refused({model_with("limits: {oomScoreAdj: -1001}"), "oomScoreAdj is out of range"});
+    check_refused({model_with("limits: {threads: 0}"), "limits.threads is out of range"});
+    check_warned({model_with("limits: {memry: 1GiB}"), "did you mean \"memory\"?"});
+}
+
+TEST_CASE("a command that contradicts its model's limits is warned of") {
+    // Guards: threads and gpuLayers never edit cmd, so who reads the config must learn what holds.
+    const auto with = [](const std::string& options, const std::string& limits) {
+        return "models: {m: {cmd: 'server --port ${PORT} " + options + "', limits: {" + limits +
+               "}}}";
+    };
+    check_warned({with("-t 8", "threads: 4"), "limits.threads is 4, but cmd says 8"});
+    check_warned({with("--threads=8", "threads: 4"), "limits.threads is 4, but cmd says 8"});
+    check_warned({with("-ngl 99 -ngl all", "gpuLayers: 99"), "gpuLayers is 99, but cmd says all"});
+    check_warned({with("--n-gpu-layers 1", "gpuLayers: 0"), "gpuLayers is 0, but cmd says 1"});
+    for (const char* options : {"-t 4 --gpu-layers 20 -tb 9", ""}) {
+        const auto loaded = load(with(options, "threads: 4, gpuLayers: 20"));
+        CHECK(loaded.config);
+        CHECK(warning_with(loaded, "limits") == nullptr);
+    }
+}
+
 TEST_CASE("the model of /comfyui gets what its pages need") {
     // Guards: at least 50 at once and no waiting WebSockets, for that id alone.
     const auto config =
