@@ -1,0 +1,141 @@
+#include "supervisor/launch/port_owner.hpp"
+
+#include "core/file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <dirent.h>
+#include <memory>
+#include <optional>
+#include <unistd.h>
+
+namespace corral {
+namespace {
+
+constexpr std::size_t tcp_table_bytes_max = 16 << 20;
+constexpr std::string_view listening = "0A";
+/// Local addresses as these files spell them, in the machine's byte order: any, 127.0.0.0/8 by its
+/// first byte, ::, ::1, and IPv4's loopback within IPv6.
+constexpr std::string_view any_v4 = "00000000";
+constexpr std::string_view loopback_v4_end = "7F";
+constexpr std::string_view any_v6 = "00000000000000000000000000000000";
+constexpr std::string_view loopback_v6 = "00000000000000000000000001000000";
+constexpr std::string_view mapped_v6 = "0000000000000000FFFF0000";
+
+struct CloseDirectoryStream {
+    void operator()(DIR* directory) const noexcept { ::closedir(directory); }
+};
+
+std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> out;
+    const std::unique_ptr<DIR, CloseDirectoryStream> directory(::opendir(path.c_str()));
+    while (directory) {
+        const dirent* entry = ::readdir(directory.get());
+        if (entry == nullptr) {
+            break;
+        }
+        out.emplace_back(entry->d_name);
+    }
+    return out;
+}
+
+bool reached_from_loopback(std::string_view address) noexcept {
+    if (address.size() == any_v4.size()) {
+        return address == any_v4 || address.ends_with(loopback_v4_end);
+    }
+    return address == any_v6 || address == loopback_v6 ||
+           (address.starts_with(mapped_v6) && address.ends_with(loopback_v4_end));
+}
+
+template <class T>
+std::optional<T> number_in(std::string_view text, int base) noexcept {
+    T value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    return error == std::errc{} && end == text.data() + text.size() ? std::optional(value)
+                                                                    : std::nullopt;
+}
+
+/// The inode of a line that shows such a listener.
+std::optional<std::uint64_t> inode_of_listener(std::string_view line, std::uint16_t port) {
+    // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …"
+    std::array<std::string_view, 10> fields;
+    for (auto& field : fields) {
+        line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+        field = line.substr(0, line.find(' '));
+        line.remove_prefix(field.size());
+    }
+    const auto colon = fields[1].rfind(':');
+    if (fields[3] != listening || colon == std::string_view::npos ||
+        number_in<std::uint16_t>(fields[1].substr(colon + 1), 16) != port ||
+        !reached_from_loopback(fields[1].substr(0, colon))) {
+        return std::nullopt;
+    }
+    return number_in<std::uint64_t>(fields[9], 10);
+}
+
+bool holds_one(pid_t pid, const std::vector<std::string>& links) {
+    const std::string directory = fmt::format("/proc/{}/fd", pid);
+    const auto names = names_in(directory);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        std::array<char, 64> target{};
+        const std::string path = fmt::format("{}/{}", directory, name);
+        const ssize_t n = ::readlink(path.c_str(), target.data(), target.size() - 1);
+        const std::string_view text(target.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+        return std::find(links.begin(), links.end(), text) != links.end();
+    });
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> parse_listeners(std::string_view text, std::uint16_t port) {
+    std::vector<std::uint64_t> out;
+    while (!text.empty()) {
+        const auto line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        if (const auto inode = inode_of_listener(line, port)) {
+            out.push_back(*inode);
+        }
+    }
+    return out;
+}
+
+std::vector<std::uint64_t> listening_sockets(std::uint16_t port) {
+    std::vector<std::uint64_t> out;
+    for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+        if (const auto text = read_text_file(path, tcp_table_bytes_max)) {
+            const auto found = parse_listeners(*text, port);
+            out.insert(out.end(), found.begin(), found.end());
+        }
+    }
+    return out;
+}
+
+pid_t holder_of(const std::vector<std::uint64_t>& sockets, const std::vector<pid_t>& processes) {
+    std::vector<std::string> links;
+    for (const std::uint64_t socket : sockets) {
+        links.push_back(fmt::format("socket:[{}]", socket));
+    }
+    const auto found = std::find_if(processes.begin(), processes.end(),
+                                    [&](pid_t pid) { return holds_one(pid, links); });
+    return found == processes.end() ? 0 : *found;
+}
+
+std::vector<pid_t> all_process_ids() {
+    std::vector<pid_t> out;
+    for (const auto& name : names_in("/proc")) {
+        if (const auto pid = number_in<pid_t>(name, 10)) {
+            out.push_back(*pid);
+        }
+    }
+    return out;
+}
+
+std::string process_name(pid_t pid) {
+    const auto text = read_text_file(fmt::format("/proc/{}/comm", pid), 4096);
+    return text ? text->substr(0, text->find('\n')) : std::string();
+}
+
+}  // namespace corral
