@@ -29,6 +29,17 @@ bool is_ours(std::string_view name) noexcept {
            name.starts_with("WATCHDOG_") || name.starts_with("CORRAL_");
 }
 
+/// A key of Corral's own may stand in its environment under any name, for ${env.NAME} in the
+/// config.
+bool carries_key(std::string_view entry, const std::vector<std::string>& keys) noexcept {
+    constexpr std::size_t telling_bytes_min = 12;
+    const auto value = entry.substr(name_of(entry).size() + 1);
+    return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
+        return !key.empty() && (value == key || (key.size() >= telling_bytes_min &&
+                                                 value.find(key) != std::string_view::npos));
+    });
+}
+
 struct Verdict {
     int error_number = 0;  ///< 0: it can be executed
     bool seen = false;     ///< it is there; without it, the errno may be about a directory above
@@ -84,7 +95,8 @@ std::string_view hint(std::string_view program, int error_number, bool found) {
 
 std::vector<std::string> child_environment(const char* const* own,
                                            const std::vector<std::string>& extra,
-                                           std::string_view run) {
+                                           std::string_view run,
+                                           const std::vector<std::string>& keys) {
     std::vector<std::string> out;
     const auto set = [&out](std::string_view entry) {
         const auto name = name_of(entry);
@@ -95,7 +107,8 @@ std::vector<std::string> child_environment(const char* const* own,
         out.emplace_back(entry);
     };
     for (; own != nullptr && *own != nullptr; ++own) {
-        if (!is_ours(name_of(*own))) {
+        const auto name = name_of(*own);
+        if (!name.empty() && !is_ours(name) && !carries_key(*own, keys)) {
             set(*own);
         }
     }

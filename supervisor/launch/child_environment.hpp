@@ -15,10 +15,13 @@ inline constexpr std::string_view run_variable = "CORRAL_MODEL_RUN";
 
 /// NAME=value entries for a child: `own` (a null-terminated array like environ) without
 /// NOTIFY_SOCKET, LISTEN_*, WATCHDOG_*, CORRAL_* and without names that `extra` sets; then `extra`,
-/// the last of a name winning; then run_variable=`run`. Entries without a name are left out. Pure.
+/// the last of a name winning; then run_variable=`run`. Entries without a name are left out, and so
+/// are those of `own` whose value is one of `keys`, or holds one that is long enough not to be an
+/// ordinary word. Pure.
 [[nodiscard]] std::vector<std::string> child_environment(const char* const* own,
                                                          const std::vector<std::string>& extra,
-                                                         std::string_view run);
+                                                         std::string_view run,
+                                                         const std::vector<std::string>& keys = {});
 
 /// The value of NAME in such a list; empty when it is not there. Pure.
 [[nodiscard]] std::string_view environment_value(const std::vector<std::string>& environment,

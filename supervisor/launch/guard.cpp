@@ -153,7 +153,7 @@ bool reap_ended(pid_t server, int& server_status) noexcept {
     return ended;
 }
 
-int be_guard(pid_t server, const sigset_t& signals) noexcept {
+int be_guard(pid_t server, const sigset_t& signals, const std::function<void()>& afterwards) {
     int status = 0;
     while (!reap_ended(server, status)) {
         const int number = ::sigwaitinfo(&signals, nullptr);
@@ -164,6 +164,10 @@ int be_guard(pid_t server, const sigset_t& signals) noexcept {
         }
     }
     kill_all_descendants(kill_timeout_ms);
+    if (afterwards) {
+        afterwards();
+        kill_all_descendants(kill_timeout_ms);
+    }
     return exit_status(status);
 }
 
@@ -184,7 +188,8 @@ std::int64_t now_ms() noexcept {
 
 }  // namespace
 
-int run_guarded(const std::function<int(int guard_fd)>& server) {
+int run_guarded(const std::function<int(int guard_fd)>& server,
+                const std::function<void()>& afterwards) {
     open_standard_streams();
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) {
@@ -211,7 +216,7 @@ int run_guarded(const std::function<int(int guard_fd)>& server) {
     ::setpgid(pid, pid);  // the server does it, too: whoever comes first
     close_all_but(ends[1]);
     forget_code();
-    return be_guard(pid, signals);
+    return be_guard(pid, signals, afterwards);
 }
 
 void become_subreaper() noexcept {

@@ -10,8 +10,10 @@ namespace corral {
 /// Forks. The child becomes a subreaper too and runs `server(guard_fd)`, whose return value is its
 /// exit status; guard_fd becomes readable (end of file) when the guard has died: the server must
 /// then kill its models and exit. The parent is the guard and returns the status to exit with
-/// (128 + N when signal N ended the server). Call from main(), before any thread.
-[[nodiscard]] int run_guarded(const std::function<int(int guard_fd)>& server);
+/// (128 + N when signal N ended the server). Call from main(), before any thread. `afterwards` is
+/// called in the guard when nothing is left below it; what it leaves there is killed.
+[[nodiscard]] int run_guarded(const std::function<int(int guard_fd)>& server,
+                              const std::function<void()>& afterwards = nullptr);
 
 /// Makes this process a subreaper without a guard (`--no-guard`).
 void become_subreaper() noexcept;

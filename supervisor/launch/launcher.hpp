@@ -4,6 +4,7 @@
 // models are forked from the main thread because PDEATHSIG belongs to the forking thread.
 
 #include "core/error.hpp"
+#include "core/model_config.hpp"
 #include "supervisor/logic/process_state.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,6 +26,24 @@ struct LaunchSpec {
     std::string model;  ///< for the log and for telling processes of two models apart
     std::vector<std::string> argv;
     std::vector<std::string> env;
+    ModelLimits limits = {};
+    /// cmdStop, ${PID} still in it: remembered on disk while the process runs, and run after a
+    /// crash of Corral. Empty: nothing is remembered.
+    std::vector<std::string> stop = {};
+    /// Keys of Corral's own: variables of its environment that carry one are not inherited.
+    std::vector<std::string> keys = {};
+};
+
+/// Who listens on a TCP port of this machine, as far as it can be read.
+enum class ListenerOwner : std::uint8_t {
+    ours,     ///< the child or something that it started
+    foreign,  ///< another model, or somebody who was there before the child
+    unknown,  ///< nobody that can be seen: a container, another user's process, another machine
+};
+struct Listener {
+    ListenerOwner owner = ListenerOwner::unknown;
+    pid_t pid = 0;          ///< of a foreign one
+    std::string name = {};  ///< what its program calls itself; any bytes
 };
 
 /// A running process tree. Destroying it kills what is left of the tree without waiting.
@@ -41,6 +60,11 @@ public:
     virtual void terminate() noexcept = 0;
     /// SIGKILL to every process of the tree, those that left the group or session included.
     virtual void kill() noexcept = 0;
+    /// Who answers on this port at the loopback addresses. Looks at the child's tree first, which
+    /// is cheap; reads all of /proc only when it is none of the tree.
+    [[nodiscard]] virtual Listener listener([[maybe_unused]] std::uint16_t port) const {
+        return {};
+    }
     /// The last complete lines of stdout and stderr, oldest first, joined by newlines, each at most
     /// 512 bytes, control characters but tabs removed.
     [[nodiscard]] virtual std::string last_lines(std::size_t count) const = 0;
@@ -49,7 +73,9 @@ public:
 class Launcher {
 public:
     virtual ~Launcher() = default;
-    /// Starts a process: own session and group, descriptors 0–2 only, clean signal mask, PDEATHSIG.
+    /// Starts a process: own session and group, descriptors 0–2 only, clean signal mask, PDEATHSIG,
+    /// Corral's working directory. `nice` and `oomScoreAdj` that the system refuses are warned of;
+    /// a tree above its memory limit is ended, by its cgroup or by us.
     /// Returns after exec succeeded, or start_failed with a reason that names the program but not
     /// its arguments.
     [[nodiscard]] virtual Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) = 0;
@@ -62,9 +88,11 @@ using OnOutputLine = std::function<void(std::string_view model, std::string_view
 
 /// The launcher for real processes. The executor must be that of the main thread's loop and outlive
 /// the launcher and its children. One at a time in a process: it makes this process a subreaper and
-/// kills what is handed to it that no launch of its own accounts for. `on_line` is called from the
-/// loop; it may neither start nor end processes.
+/// kills what is handed to it that no launch of its own accounts for. `leftovers`: the directory
+/// for what only a stop command can end (leftovers.hpp); empty: nothing is remembered. `on_line` is
+/// called from the loop; it may neither start nor end processes.
 [[nodiscard]] std::unique_ptr<Launcher> make_os_launcher(boost::asio::any_io_executor executor,
+                                                         std::string leftovers = {},
                                                          OnOutputLine on_line = nullptr);
 
 }  // namespace corral

@@ -1,9 +1,13 @@
 // The launcher for real processes: puts together environment, pipe, spawn, process table and ports.
 // Main thread only; blocks no longer than a fork and an exec take.
 
+#include "core/file.hpp"
 #include "core/log.hpp"
+#include "supervisor/launch/cgroup.hpp"
 #include "supervisor/launch/child_environment.hpp"
 #include "supervisor/launch/launcher.hpp"
+#include "supervisor/launch/leftovers.hpp"
+#include "supervisor/launch/memory_use.hpp"
 #include "supervisor/launch/port_finder.hpp"
 #include "supervisor/launch/process_table.hpp"
 #include "supervisor/launch/spawn.hpp"
@@ -17,9 +21,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
@@ -53,6 +60,9 @@ public:
     [[nodiscard]] asio::awaitable<ExitStatus> wait_exit() override { return wait_until_gone(run_); }
     void terminate() noexcept override { table_->terminate(*run_); }
     void kill() noexcept override { table_->kill(*run_); }
+    [[nodiscard]] Listener listener(std::uint16_t port) const override {
+        return table_->listener_of(*run_, port);
+    }
     [[nodiscard]] std::string last_lines(std::size_t count) const override {
         return run_->pump->ring().last_lines(count);
     }
@@ -106,12 +116,41 @@ bool has_null_byte(const std::vector<std::string>& words) {
     });
 }
 
+std::optional<std::uint64_t> soft_descriptor_limit() noexcept {
+    struct rlimit limit {};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? std::optional<std::uint64_t>(limit.rlim_cur)
+                                                   : std::nullopt;
+}
+
+/// The child asked for these itself, so that nothing of it ever ran without; what the system
+/// refused is seen from here.
+void warn_of_refused(const LaunchSpec& spec, pid_t pid) {
+    const auto warn = [&](std::string_view limit, int wanted) {
+        spdlog::warn(
+            "model={} pid={} limits.{}={} was refused by the system: it takes rights that "
+            "Corral does not have",
+            log::clean(spec.model), pid, limit, wanted);
+    };
+    errno = 0;
+    const int nice = ::getpriority(PRIO_PROCESS, static_cast<id_t>(pid));
+    if (spec.limits.nice && errno == 0 && nice != *spec.limits.nice) {
+        warn("nice", *spec.limits.nice);
+    }
+    if (spec.limits.oom_score_adj) {
+        const auto score = read_text_file(fmt::format("/proc/{}/oom_score_adj", pid), 64);
+        if (score && std::atoi(score->c_str()) != *spec.limits.oom_score_adj) {
+            warn("oomScoreAdj", *spec.limits.oom_score_adj);
+        }
+    }
+}
+
 class OsLauncher final : public Launcher {
 public:
-    OsLauncher(asio::any_io_executor executor, OnOutputLine on_line)
+    OsLauncher(asio::any_io_executor executor, std::string leftovers, OnOutputLine on_line)
         : executor_(std::move(executor)),
           on_line_(std::move(on_line)),
-          table_(std::make_shared<ProcessTable>(executor_)) {}
+          table_(std::make_shared<ProcessTable>(executor_)),
+          leftovers_(std::make_shared<LeftoverBook>(std::move(leftovers))) {}
 
     [[nodiscard]] Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) override;
     [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {
@@ -120,11 +159,17 @@ public:
 
 private:
     [[nodiscard]] Result<std::shared_ptr<Run>> start(const LaunchSpec& spec);
+    [[nodiscard]] std::unique_ptr<Cgroup> make_cgroup();
+    void remember(const LaunchSpec& spec, const Run& run);
 
     asio::any_io_executor executor_;
     OnOutputLine on_line_;
+    std::optional<std::uint64_t> descriptors_ = soft_descriptor_limit();
+    bool cgroups_looked_for_ = false;
+    std::unique_ptr<CgroupHome> cgroups_;  // null: none was delegated to us
     std::shared_ptr<ProcessTable> table_;
     std::shared_ptr<PortFinder> ports_ = std::make_shared<PortFinder>();
+    std::shared_ptr<LeftoverBook> leftovers_;
 };
 
 Result<std::unique_ptr<Child>> OsLauncher::launch(const LaunchSpec& spec) {
@@ -137,7 +182,13 @@ Result<std::unique_ptr<Child>> OsLauncher::launch(const LaunchSpec& spec) {
     const auto run = *started;
     ports_->assign(spec.argv, run->main.pid);
     ports_->assign(spec.env, run->main.pid);
-    table_->add(run, [ports = ports_](pid_t pid) { ports->release(pid); });
+    table_->add(run, [ports = ports_, book = leftovers_, name = run->token](pid_t pid) {
+        ports->release(pid);
+        book->strike(name);
+    });
+    if (run->memory_limit != 0 && !run->cgroup) {
+        table_->watch_memory(run);
+    }
     return std::unique_ptr<Child>(std::make_unique<OsChild>(table_, run));
 }
 
@@ -151,7 +202,7 @@ Result<std::shared_ptr<Run>> OsLauncher::start(const LaunchSpec& spec) {
     auto run = std::make_shared<Run>(executor_, spec.model, random_token());
     SpawnRequest request;
     request.argv = spec.argv;
-    request.environment = child_environment(environ, spec.env, run->token);
+    request.environment = child_environment(environ, spec.env, run->token, spec.keys);
     auto file = find_program(program, environment_value(request.environment, "PATH"));
     if (!file) {
         return std::move(file).error();
@@ -162,24 +213,68 @@ Result<std::shared_ptr<Run>> OsLauncher::start(const LaunchSpec& spec) {
         return start_error(program, why, true);
     }
     request.output = pipe.write;
-    run->pump =
-        std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model, on_line_);
+    request.nice = spec.limits.nice;
+    request.oom_score_adj = spec.limits.oom_score_adj;
+    request.descriptors = descriptors_;
+    run->memory_limit = spec.limits.memory;
+    run->oom_kills = oom_kills_so_far();
+    run->cgroup = make_cgroup();
+    if (run->cgroup && (run->memory_limit == 0 || run->cgroup->limit_memory(run->memory_limit))) {
+        request.cgroup_procs = run->cgroup->procs();
+    }
+    run->pump = std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model,
+                                             on_line_);
+    remember(spec, *run);
     const auto made = spawn_process(request);
     if (made.pid <= 0) {
+        leftovers_->strike(run->token);
         return start_error(program, made.error_number, true);
     }
     // Not reaped before the table does it, so it can always be read, even when it has ended
     // already.
     run->main = read_process(made.pid).value_or(ProcessInfo{});
     run->main.pid = made.pid;
+    if (run->cgroup && !run->cgroup->holds(made.pid)) {
+        run->cgroup.reset();
+    }
+    remember(spec, *run);
+    warn_of_refused(spec, made.pid);
     run->pump->start();
     return run;
 }
 
+/// Before the process starts, so that no moment is without a note, and again with its number.
+void OsLauncher::remember(const LaunchSpec& spec, const Run& run) {
+    if (spec.stop.empty()) {
+        return;
+    }
+    Leftover leftover;
+    leftover.model = spec.model;
+    leftover.stop = spec.stop;
+    leftover.env = spec.env;
+    leftover.pid = run.main.pid;
+    leftover.start_ticks = run.main.start_ticks;
+    leftover.boot = boot_id();
+    leftovers_->note(run.token, leftover);
+}
+
+std::unique_ptr<Cgroup> OsLauncher::make_cgroup() {
+    if (!cgroups_looked_for_) {
+        cgroups_looked_for_ = true;
+        cgroups_ = CgroupHome::open("", is_delegated_by_systemd);
+        if (cgroups_) {
+            spdlog::info("each model gets a cgroup of its own");
+        }
+    }
+    return cgroups_ ? cgroups_->make() : nullptr;
+}
+
 }  // namespace
 
-std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor, OnOutputLine on_line) {
-    return std::make_unique<OsLauncher>(std::move(executor), std::move(on_line));
+std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor, std::string leftovers,
+                                           OnOutputLine on_line) {
+    return std::make_unique<OsLauncher>(std::move(executor), std::move(leftovers),
+                                        std::move(on_line));
 }
 
 }  // namespace corral

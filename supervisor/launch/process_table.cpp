@@ -6,6 +6,8 @@
 #include "core/log.hpp"
 #include "supervisor/launch/child_environment.hpp"
 #include "supervisor/launch/guard.hpp"
+#include "supervisor/launch/memory_use.hpp"
+#include "supervisor/launch/port_owner.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -48,10 +50,33 @@ void kill_with_descendants(const ProcessInfo& process) {
     each_descendant(process.pid, [](const ProcessInfo& info) { signal_process(info, SIGKILL); });
 }
 
+/// Who ended it: what a signal number alone cannot tell.
+void find_out_who(const Run& run, ExitStatus& status) {
+    if (run.memory_had != 0) {
+        status.ending = Ending::memory_limit;
+        status.memory_limit = run.memory_limit;
+        status.memory_bytes = run.memory_had;
+        return;
+    }
+    if (!status.signaled || status.value != SIGKILL) {
+        return;
+    }
+    if (run.cgroup && run.cgroup->oom_kills() > 0) {
+        const bool own_limit = run.memory_limit != 0 && run.cgroup->limit_reached() > 0;
+        status.ending = own_limit ? Ending::memory_limit : Ending::oom_killer;
+        status.memory_limit = own_limit ? run.memory_limit : 0;
+        status.memory_bytes = own_limit ? run.cgroup->peak() : 0;
+    } else if (!run.killed) {
+        const auto kills = oom_kills_so_far();
+        const bool oom = kills && run.oom_kills && *kills > *run.oom_kills;
+        status.ending = oom ? Ending::oom_killer : Ending::killed;
+    }
+}
+
 }  // namespace
 
 ProcessTable::ProcessTable(const boost::asio::any_io_executor& executor)
-    : child_signal_(executor, SIGCHLD), next_poll_(executor) {
+    : executor_(executor), child_signal_(executor, SIGCHLD), next_poll_(executor) {
     become_subreaper();
     // Asio's handler stays; with these flags it neither interrupts system calls of other threads
     // nor reports children that merely stopped.
@@ -73,6 +98,67 @@ ProcessTable::~ProcessTable() {
 void ProcessTable::add(std::shared_ptr<Run> run, std::function<void(pid_t)> gone) {
     entries_.push_back({std::move(run), std::move(gone)});
     watch_children();
+}
+
+void ProcessTable::watch_memory(const std::shared_ptr<Run>& run) {
+    const std::weak_ptr<ProcessTable> table = weak_from_this();
+    const std::weak_ptr<Run> watched = run;
+    const auto members = [table, watched]() -> std::vector<pid_t> {
+        const auto self = table.lock();
+        const auto its = watched.lock();
+        return self && its ? self->members_of(*its) : std::vector<pid_t>();
+    };
+    const auto exceeded = [table, watched](std::uint64_t had) {
+        const auto self = table.lock();
+        const auto its = watched.lock();
+        if (self && its && its->memory_had == 0 && its->stage == Run::Stage::running) {
+            its->memory_had = had;
+            self->kill(*its);
+        }
+    };
+    run->memory_watch =
+        std::make_shared<MemoryWatch>(executor_, run->memory_limit, members, exceeded);
+    run->memory_watch->start();
+}
+
+std::vector<pid_t> ProcessTable::members_of(const Run& run) {
+    std::vector<pid_t> out{run.main.pid};
+    const auto add = [&out](const ProcessInfo& info) { out.push_back(info.pid); };
+    each_descendant(run.main.pid, add);
+    for (const auto& other : reap_and_list_adopted().alive) {
+        if (other.owner == &run) {
+            add(other.info);
+            each_descendant(other.info.pid, add);
+        }
+    }
+    return out;
+}
+
+Listener ProcessTable::listener_of(const Run& run, std::uint16_t port) {
+    const auto sockets = listening_sockets(port);
+    if (sockets.empty() || run.stage != Run::Stage::running) {
+        return {};
+    }
+    const auto members = members_of(run);
+    if (holder_of(sockets, members) != 0) {
+        return {ListenerOwner::ours};
+    }
+    const auto is_member = [&](pid_t pid) {
+        return std::find(members.begin(), members.end(), pid) != members.end();
+    };
+    const auto holder = read_process(holder_of(sockets, all_process_ids()));
+    if (!holder || is_member(holder->pid)) {
+        return {};
+    }
+    // What came after it may well be its doing, by way of a service: a container's port.
+    const auto token = read_environment(holder->pid, run_variable);
+    const bool of_another =
+        token && std::any_of(entries_.begin(), entries_.end(),
+                             [&](auto& entry) { return entry.run->token == *token; });
+    if (!of_another && holder->start_ticks >= run.main.start_ticks) {
+        return {};
+    }
+    return {ListenerOwner::foreign, holder->pid, process_name(holder->pid)};
 }
 
 void ProcessTable::terminate(Run& run) noexcept {
@@ -153,6 +239,10 @@ void ProcessTable::notice_ends(TimePoint now) {
         }
         if (const auto status = peek_end(run->main.pid)) {
             run->status = *status;
+            find_out_who(*run, run->status);
+            if (run->memory_watch) {
+                run->memory_watch->stop();
+            }
             run->stage = Run::Stage::sweeping;
             run->spare_until = run->terminated ? now + spare_time : now;
             run->give_up = now + sweep_time;
@@ -259,6 +349,7 @@ void ProcessTable::finish(Run& run, bool clean) {
     }
     reap(run.main.pid);
     run.pump->drain_and_close();
+    run.cgroup.reset();
     run.stage = Run::Stage::gone;
     run.changed.cancel();
 }
@@ -276,6 +367,9 @@ void ProcessTable::kill_rest(const Run& run, TimePoint now, const std::vector<Ad
 }
 
 void ProcessTable::kill_tree(const Run& run, const std::vector<Adopted>& adopted) {
+    if (run.cgroup) {
+        run.cgroup->kill();
+    }
     // At once and with nobody slipping through by a fork: the group. The main process is not reaped
     // before the sweep has ended, so the number means this group and no other.
     ::kill(-run.main.pid, SIGKILL);

@@ -5,6 +5,9 @@
 // so. Never takes the exit status of a process that somebody else in this program started.
 
 #include "core/time.hpp"
+#include "supervisor/launch/cgroup.hpp"
+#include "supervisor/launch/launcher.hpp"
+#include "supervisor/launch/memory_watch.hpp"
 #include "supervisor/launch/output_pump.hpp"
 #include "supervisor/launch/process_tree.hpp"
 #include "supervisor/logic/process_state.hpp"
@@ -36,6 +39,11 @@ struct Run {
     std::string token;  ///< value of run_variable in the environment of everything below
     ProcessInfo main;
     std::shared_ptr<OutputPump> pump;
+    std::uint64_t memory_limit = 0;             ///< bytes; 0: none
+    std::uint64_t memory_had = 0;               ///< more than the limit: it is being ended for that
+    std::unique_ptr<Cgroup> cgroup;             ///< null: it has none of its own
+    std::shared_ptr<MemoryWatch> memory_watch;  ///< where no cgroup keeps to the limit
+    std::optional<std::uint64_t> oom_kills;     ///< of the whole machine when it was started
     Stage stage = Stage::running;
     bool terminated = false;  ///< the group got SIGTERM
     bool killed = false;      ///< somebody has lost patience with the whole tree
@@ -62,6 +70,10 @@ public:
     /// Watches a run whose process was just started. `gone` is called when it and its tree are
     /// gone.
     void add(std::shared_ptr<Run> run, std::function<void(pid_t)> gone);
+    /// Looks at the memory of a run's tree from now on and ends it above its limit.
+    void watch_memory(const std::shared_ptr<Run>& run);
+    /// Who listens on a port, as the run sees it.
+    [[nodiscard]] Listener listener_of(const Run& run, std::uint16_t port);
     void terminate(Run& run) noexcept;
     void kill(Run& run) noexcept;
     /// Kills, and from now on only reaps.
@@ -93,11 +105,13 @@ private:
     [[nodiscard]] Listing reap_and_list_adopted();
     [[nodiscard]] Adopted attribute(const ProcessInfo& info) const;
     [[nodiscard]] bool sweep(TimePoint now, const Listing& listing);
+    [[nodiscard]] std::vector<pid_t> members_of(const Run& run);
     bool kill_strays(TimePoint now, const std::vector<Adopted>& adopted);
     void finish(Run& run, bool clean);
     static void kill_rest(const Run& run, TimePoint now, const std::vector<Adopted>& adopted);
     static void kill_tree(const Run& run, const std::vector<Adopted>& adopted);
 
+    boost::asio::any_io_executor executor_;
     std::vector<Entry> entries_;
     boost::asio::signal_set child_signal_;
     boost::asio::steady_timer next_poll_;

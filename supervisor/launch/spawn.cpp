@@ -9,7 +9,10 @@
 #include <boost/process/v2/process.hpp>
 #include <boost/process/v2/stdio.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -48,11 +51,24 @@ private:
 /// makes system calls only, no allocation, no lock, no log.
 class ChildSetup {
 public:
-    ChildSetup(const char* const* argv, const char* const* environment) noexcept
-        : argv_(argv), environment_(environment), parent_(::getpid()) {
-        struct rlimit limit {};
-        if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-            descriptors_max_ = static_cast<int>(limit.rlim_cur);
+    ChildSetup(const char* const* argv, const char* const* environment,
+               const SpawnRequest& request) noexcept
+        : argv_(argv),
+          environment_(environment),
+          parent_(::getpid()),
+          cgroup_procs_(request.cgroup_procs),
+          nice_(request.nice) {
+        if (::getrlimit(RLIMIT_NOFILE, &descriptors_) == 0 &&
+            descriptors_.rlim_cur != RLIM_INFINITY) {
+            descriptors_max_ = static_cast<int>(descriptors_.rlim_cur);
+        }
+        if (request.descriptors) {
+            descriptors_.rlim_cur = std::min<rlim_t>(*request.descriptors, descriptors_.rlim_max);
+        }
+        if (request.oom_score_adj) {
+            const auto end =
+                std::to_chars(oom_score_adj_.begin(), oom_score_adj_.end(), *request.oom_score_adj);
+            oom_score_adj_size_ = static_cast<std::size_t>(end.ptr - oom_score_adj_.data());
         }
     }
 
@@ -79,6 +95,7 @@ public:
         sigset_t none;
         ::sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
+        take_limits();
         // Close-on-exec, not closed: Boost reports a failed exec through a pipe of its own.
         if (::syscall(SYS_close_range, 3U, ~0U, close_range_cloexec) != 0) {
             for (int fd = 3; fd < descriptors_max_; ++fd) {
@@ -97,9 +114,30 @@ public:
     }
 
 private:
+    /// What is refused is seen by the parent.
+    void take_limits() const noexcept {
+        if (cgroup_procs_ >= 0) {
+            [[maybe_unused]] const auto joined = ::write(cgroup_procs_, "0", 1);
+        }
+        if (nice_) {
+            ::setpriority(PRIO_PROCESS, 0, *nice_);
+        }
+        if (oom_score_adj_size_ != 0) {
+            const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+            [[maybe_unused]] const auto set =
+                ::write(fd, oom_score_adj_.data(), oom_score_adj_size_);
+        }
+        ::setrlimit(RLIMIT_NOFILE, &descriptors_);
+    }
+
     const char* const* argv_;
     const char* const* environment_;
     pid_t parent_;
+    int cgroup_procs_;
+    std::optional<int> nice_;
+    std::array<char, 8> oom_score_adj_{};
+    std::size_t oom_score_adj_size_ = 0;
+    struct rlimit descriptors_ {};
     int descriptors_max_ = 65536;
 };
 
@@ -123,7 +161,7 @@ int errno_of(const error_code& error) noexcept {
 SpawnResult spawn_process(const SpawnRequest& request) {
     const auto argv = pointers_to(request.argv);
     const auto environment = pointers_to(request.environment);
-    ChildSetup setup(argv.data(), environment.data());
+    ChildSetup setup(argv.data(), environment.data(), request);
     // A loop of its own, never run: Boost tells the executor's context about the fork, and the main
     // loop's would join its resolver thread and rebuild its epoll set in the child for nothing.
     boost::asio::io_context unused(1);

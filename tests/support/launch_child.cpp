@@ -5,19 +5,25 @@
 //   linger (ends 100 ms after SIGTERM, saying so) ignore-term setsid setpgid close-output
 //   flood=BYTES endless=BYTES thread-exit hop (for ever: forks, the parent ends, the child leaves
 //   its session and does the same) clear-env (goes on in a new image without environment) spawn=N
-//   (a child does the next N words)
+//   (a child does the next N words) limits (what it may take) eat=MIB
+//   listen (on a free port at loopback, which it writes: port=N)
 
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +86,42 @@ void tell_state() {
     say("death_signal=" + std::to_string(death_signal));
 }
 
+void tell_limits() {
+    struct rlimit descriptors {};
+    ::getrlimit(RLIMIT_NOFILE, &descriptors);
+    std::array<char, 16> score{};
+    const int fd = ::open("/proc/self/oom_score_adj", O_RDONLY);
+    const ssize_t n = ::read(fd, score.data(), score.size() - 1);
+    ::close(fd);
+    say("nice=" + std::to_string(::getpriority(PRIO_PROCESS, 0)));
+    say("oom_score_adj=" + std::string(score.data(), n > 0 ? static_cast<std::size_t>(n) - 1 : 0));
+    say("descriptors=" + std::to_string(descriptors.rlim_cur));
+}
+
+/// Takes memory and never gives it back.
+void eat(int mib) {
+    const std::size_t size = static_cast<std::size_t>(mib) << 20U;
+    void* memory =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) {
+        std::memset(memory, 1, size);
+    }
+    say("eaten");
+}
+
+void listen_somewhere() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(fd, generic, size) == 0 && ::listen(fd, 1) == 0 &&
+        ::getsockname(fd, generic, &size) == 0) {
+        say("port=" + std::to_string(::ntohs(address.sin_port)));
+    }
+}
+
 void* second_thread(void*) {
     pause_for_ever();
 }
@@ -128,6 +170,12 @@ void do_word(std::string_view word, int count, char** rest) {
         list_files();
     } else if (is("state")) {
         tell_state();
+    } else if (is("limits")) {
+        tell_limits();
+    } else if (is("listen")) {
+        listen_somewhere();
+    } else if (is("eat=")) {
+        eat(number_of(word));
     } else if (is("env")) {
         for (char** entry = environ; *entry != nullptr; ++entry) {
             say(*entry);

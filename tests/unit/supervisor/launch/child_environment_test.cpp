@@ -26,6 +26,21 @@ TEST_CASE("a child's environment has each name once, the model's value before Co
     CHECK(environment_value(environment, "D").empty());
 }
 
+TEST_CASE("a variable that carries a key of Corral's is not inherited") {
+    // Guards: the config takes its keys from variables of any name; a model must not find them.
+    const char* const own[] = {"MY_KEY=sk-canary-0123",
+                               "BOTH=a,sk-canary-0123",
+                               "SHORT=word",
+                               "TEXT=some words",
+                               "EMPTY=",
+                               nullptr};
+    const auto environment =
+        child_environment(own, {"GIVEN=sk-canary-0123"}, "token", {"sk-canary-0123", "word", ""});
+    CHECK(environment == std::vector<std::string>{"TEXT=some words",
+                                                  "EMPTY=", "GIVEN=sk-canary-0123",
+                                                  "CORRAL_MODEL_RUN=token"});
+}
+
 TEST_CASE("a program that is nowhere on PATH is not found, whatever cannot be looked into") {
     const auto missing = find_program("no-such-program", "/root/private:/proc/1/fd:/nowhere::");
     REQUIRE(!missing);

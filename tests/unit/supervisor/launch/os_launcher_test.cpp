@@ -22,7 +22,7 @@ TEST_CASE("an exit code and a signal of the same number stay apart") {
         auto child = yard.start({"exit=" + std::to_string(number)});
         CHECK(yard.wait(*child) == ExitStatus{false, number});
     }
-    for (const int number : {SIGKILL, SIGTERM, SIGSEGV, SIGPIPE}) {
+    for (const int number : {SIGTERM, SIGSEGV, SIGPIPE}) {
         auto child = yard.start({"raise=" + std::to_string(number)});
         CHECK(yard.wait(*child) == ExitStatus{true, number});
     }

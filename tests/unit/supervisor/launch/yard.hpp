@@ -67,8 +67,12 @@ public:
     /// Runs launch_child with these words.
     std::unique_ptr<Child> start(std::vector<std::string> words,
                                  std::vector<std::string> env = {}) {
+        return start(std::move(words), std::move(env), {});
+    }
+    std::unique_ptr<Child> start(std::vector<std::string> words, std::vector<std::string> env,
+                                 ModelLimits limits) {
         words.insert(words.begin(), CORRAL_LAUNCH_CHILD);
-        auto child = launcher->launch({"test", std::move(words), std::move(env)});
+        auto child = launcher->launch({"test", std::move(words), std::move(env), limits});
         REQUIRE_MESSAGE(child.has_value(), (child ? "" : child.error().detail));
         return std::move(*child);
     }
