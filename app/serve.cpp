@@ -15,6 +15,7 @@
 #include "supervisor/fleet/task_group.hpp"
 #include "supervisor/launch/guard.hpp"
 #include "supervisor/launch/launcher.hpp"
+#include "supervisor/launch/leftovers.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -52,6 +53,7 @@ public:
         : source_(std::move(source)),
           logs_(config),
           launcher_(make_os_launcher(loop_.get_executor(),
+                                     leftovers_directory(process_environment()),
                                      [this](std::string_view model, std::string_view line) {
                                          logs_.add_output(model, line);
                                      })),
@@ -258,6 +260,8 @@ int serve(const ServeOptions& options, int guard_fd) {
         return 1;
     }
     log::set_level((*config)->log_level);
+    stop_leftovers(leftovers_directory(process_environment()), leftovers_timeout_ms,
+                   [](const std::string& text) { spdlog::warn("{}", text); });
     int status = 1;
     {
         App app(std::move(source), std::move(*config), guard_fd);

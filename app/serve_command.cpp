@@ -1,8 +1,10 @@
 // The command line of `corral serve`, llama-swap's flags among it.
 
 #include "app/commands.hpp"
+#include "app/paths.hpp"
 #include "app/serve.hpp"
 #include "supervisor/launch/guard.hpp"
+#include "supervisor/launch/leftovers.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -30,6 +32,13 @@ bool accept_not_yet(const NotYet& flags) {
         return false;
     }
     return true;
+}
+
+/// The guard's last act when the server was killed. The server's log has ended: standard error.
+void stop_what_models_left() {
+    stop_leftovers(
+        leftovers_directory(process_environment()), leftovers_timeout_ms,
+        [](const std::string& text) { std::fprintf(stderr, "corral: %s\n", text.c_str()); });
 }
 
 }  // namespace
@@ -61,7 +70,8 @@ void add_serve_command(CLI::App& app, int& status) {
             return;
         }
         if (options->guard) {
-            status = run_guarded([options](int guard_fd) { return serve(*options, guard_fd); });
+            status = run_guarded([options](int guard_fd) { return serve(*options, guard_fd); },
+                                 stop_what_models_left);
         } else {
             become_subreaper();
             status = serve(*options, -1);
