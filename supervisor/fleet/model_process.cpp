@@ -201,7 +201,10 @@ Result<ModelProcess::RunPtr> ModelProcess::launch(bool other_port) {
     }
     run->endpoint = std::make_shared<const Endpoint>(std::move(*endpoint));
     run->check_path = check_path_of(*run);
-    Result<std::unique_ptr<Child>> child = launcher_.launch(spec_for(model_->argv, *run));
+    LaunchSpec spec = spec_for(model_->argv, *run);
+    spec.limits = model_->limits;
+    spec.stop = spec_for(model_->cmd_stop, *run).argv;
+    Result<std::unique_ptr<Child>> child = launcher_.launch(spec);
     if (!child) {
         return child.error();
     }
@@ -228,6 +231,10 @@ LaunchSpec ModelProcess::spec_for(const std::vector<std::string>& words, const R
     spec.model = id_.str();
     std::transform(words.begin(), words.end(), std::back_inserter(spec.argv), fill_in);
     std::transform(model_->env.begin(), model_->env.end(), std::back_inserter(spec.env), fill_in);
+    spec.keys = config_->api_keys;
+    for (const PeerConfig& peer : config_->peers) {
+        spec.keys.push_back(peer.api_key);
+    }
     return spec;
 }
 
