@@ -139,6 +139,7 @@ void ModelProcess::carry_out(const ProcessCommand& command) {
         terminate();
     } else if (std::holds_alternative<Kill>(command)) {
         if (run_) {
+            run_->gpu_memory.at_stop(launcher_.gpu_memory_used());
             run_->child->kill();
         }
     } else if (std::holds_alternative<ReportStuck>(command)) {
@@ -204,6 +205,7 @@ Result<ModelProcess::RunPtr> ModelProcess::launch(bool other_port) {
     LaunchSpec spec = spec_for(model_->argv, *run);
     spec.limits = model_->limits;
     spec.stop = spec_for(model_->cmd_stop, *run).argv;
+    run->gpu_memory.before_start(launcher_.gpu_memory_used());
     Result<std::unique_ptr<Child>> child = launcher_.launch(spec);
     if (!child) {
         return child.error();
@@ -254,6 +256,7 @@ asio::awaitable<void> ModelProcess::watch(Self self, RunPtr run) {
                       log::clean(broken));
         run->child->kill();
     }
+    co_await until_memory_is_back(self, run);
     self->on_exit(run, status);
 }
 
@@ -272,8 +275,8 @@ void ModelProcess::on_exit(const RunPtr& run, ExitStatus status) {
 }
 
 std::string ModelProcess::output_of(const Run& run) const {
-    return hide_secrets(run.child->last_lines(last_lines_in_message),
-                        secrets_of(*model_, config_->api_keys));
+    return run.intruder + hide_secrets(run.child->last_lines(last_lines_in_message),
+                                       secrets_of(*model_, config_->api_keys));
 }
 
 }  // namespace corral

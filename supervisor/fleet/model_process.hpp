@@ -83,6 +83,9 @@ private:
     [[nodiscard]] std::string check_path_of(const Run& run) const;
     [[nodiscard]] Duration since(TimePoint then) const;
 
+    [[nodiscard]] bool answers_itself(Run& run) const;
+
+    static boost::asio::awaitable<void> until_memory_is_back(Self self, RunPtr run);
     static boost::asio::awaitable<void> watch(Self self, RunPtr run);
     static boost::asio::awaitable<void> probe(Self self, RunPtr run);
     static boost::asio::awaitable<void> run_stop_command(Self self, RunPtr run, Duration patience);

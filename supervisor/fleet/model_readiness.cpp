@@ -47,7 +47,7 @@ asio::awaitable<void> ModelProcess::probe(Self self, RunPtr run) {
         if (!run->probing) {
             co_return;
         }
-        if (first.index() == 0 && std::get<0>(first)) {
+        if (first.index() == 0 && std::get<0>(first) && self->answers_itself(*run)) {
             self->feed(Healthy{});
             co_return;
         }

@@ -7,6 +7,7 @@
 #include "supervisor/fleet/model_process.hpp"
 #include "supervisor/fleet/wakeup.hpp"
 #include "supervisor/launch/launcher.hpp"
+#include "supervisor/logic/memory_return.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,9 @@ struct ModelProcess::Run {
     Wakeup over;         // it has left `starting`: nobody needs to probe any more
     bool probing = true;
     bool ended = false;
+    std::string intruder;       // who else answers at its address; empty: nobody
+    TimePoint intruder_seen{};  // at first
+    MemoryReturn gpu_memory;
 };
 
 }  // namespace corral

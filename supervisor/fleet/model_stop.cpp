@@ -23,6 +23,7 @@ void ModelProcess::terminate() {
     if (!run_) {
         return;
     }
+    run_->gpu_memory.at_stop(launcher_.gpu_memory_used());
     if (model_->cmd_stop.empty()) {
         run_->child->terminate();
         return;

@@ -225,7 +225,7 @@ std::unique_ptr<CgroupHome> CgroupHome::open(const std::string& root,
         ::access((directory + "/cgroup.subtree_control").c_str(), W_OK) != 0) {
         return nullptr;
     }
-    std::unique_ptr<CgroupHome> home(new CgroupHome(directory));
+    auto home = std::make_unique<CgroupHome>(directory);
     home->remove_leftovers();
     const std::string ours = fmt::format("{}/{}", directory, corral_group);
     if ((handed_down && !move_processes(directory, ours)) ||

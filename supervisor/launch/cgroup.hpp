@@ -64,11 +64,12 @@ public:
     /// written. `root` is put before every path.
     [[nodiscard]] static std::unique_ptr<CgroupHome> open(const std::string& root,
                                                           const IsDelegated& is_delegated);
+    /// Requires: `directory` is ready. For open().
+    explicit CgroupHome(std::string directory) : directory_(std::move(directory)) {}
     /// A new group; nothing when it cannot be made.
     [[nodiscard]] std::unique_ptr<Cgroup> make();
 
 private:
-    explicit CgroupHome(std::string directory) : directory_(std::move(directory)) {}
     void remove_leftovers() const;
     const std::string directory_;
     std::uint64_t last_ = 0;

@@ -112,8 +112,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<GpuMemory> make_nvidia_memory() {
-    Library library(::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL));
+std::unique_ptr<GpuMemory> make_nvidia_memory(const std::string& name) {
+    Library library(::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL));
     if (!library) {
         return nullptr;
     }

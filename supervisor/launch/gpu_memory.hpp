@@ -17,8 +17,9 @@ public:
     [[nodiscard]] virtual std::optional<std::uint64_t> used() = 0;
 };
 
-/// NVIDIA's GPUs by libnvidia-ml.so.1; null without it or without such a GPU.
-[[nodiscard]] std::unique_ptr<GpuMemory> make_nvidia_memory();
+/// NVIDIA's GPUs by the driver's library; null without it or without such a GPU.
+[[nodiscard]] std::unique_ptr<GpuMemory> make_nvidia_memory(
+    const std::string& library = "libnvidia-ml.so.1");
 /// AMD's GPUs by ROOT/sys/class/drm/card*/device/mem_info_vram_used; null without any.
 [[nodiscard]] std::unique_ptr<GpuMemory> make_amd_memory(const std::string& root);
 /// Whichever of these there is; null without a GPU that can be read.

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -81,6 +82,8 @@ public:
     [[nodiscard]] virtual Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) = 0;
     /// A TCP port on which a server can listen now: `preferred` if it is free, else another one.
     [[nodiscard]] virtual Result<std::uint16_t> free_port(std::uint16_t preferred) = 0;
+    /// Bytes in use on this machine's GPUs; nothing when it has none that can be read.
+    [[nodiscard]] virtual std::optional<std::uint64_t> gpu_memory_used() { return std::nullopt; }
 };
 
 /// Gets each line of a model's output, raw but for a cut at 16 KiB, without its line end.

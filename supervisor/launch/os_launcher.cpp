@@ -5,6 +5,7 @@
 #include "core/log.hpp"
 #include "supervisor/launch/cgroup.hpp"
 #include "supervisor/launch/child_environment.hpp"
+#include "supervisor/launch/gpu_memory.hpp"
 #include "supervisor/launch/launcher.hpp"
 #include "supervisor/launch/leftovers.hpp"
 #include "supervisor/launch/memory_use.hpp"
@@ -156,6 +157,13 @@ public:
     [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {
         return ports_->find(preferred, Clock::now());
     }
+    [[nodiscard]] std::optional<std::uint64_t> gpu_memory_used() override {
+        if (!gpus_looked_for_) {
+            gpus_looked_for_ = true;
+            gpus_ = make_gpu_memory();
+        }
+        return gpus_ ? gpus_->used() : std::nullopt;
+    }
 
 private:
     [[nodiscard]] Result<std::shared_ptr<Run>> start(const LaunchSpec& spec);
@@ -167,6 +175,8 @@ private:
     std::optional<std::uint64_t> descriptors_ = soft_descriptor_limit();
     bool cgroups_looked_for_ = false;
     std::unique_ptr<CgroupHome> cgroups_;  // null: none was delegated to us
+    bool gpus_looked_for_ = false;
+    std::unique_ptr<GpuMemory> gpus_;  // null: there is none
     std::shared_ptr<ProcessTable> table_;
     std::shared_ptr<PortFinder> ports_ = std::make_shared<PortFinder>();
     std::shared_ptr<LeftoverBook> leftovers_;

@@ -36,6 +36,7 @@ struct FakeProcess {
     bool dropped = false;  ///< the fleet has let its Child go
     std::optional<ExitStatus> status;
     std::string lines;
+    Listener listener;
     Wakeup exited;
 
     void exit(ExitStatus how, std::string last = "") {
@@ -71,6 +72,7 @@ public:
         }
     }
     std::string last_lines(std::size_t) const override { return process_->lines; }
+    Listener listener(std::uint16_t) const override { return process_->listener; }
 
 private:
     static asio::awaitable<ExitStatus> wait(std::shared_ptr<FakeProcess> process) {
@@ -107,6 +109,9 @@ public:
         return preferred != 0 ? preferred : std::uint16_t{40'000};
     }
 
+    std::optional<std::uint64_t> gpu_memory_used() override { return gpu_memory; }
+
+    std::optional<std::uint64_t> gpu_memory;
     std::vector<std::shared_ptr<FakeProcess>> processes;
     std::vector<std::uint16_t> asked_ports;
     std::optional<Error> refuse;

@@ -1,5 +1,5 @@
-// The memory in use on AMD's GPUs, against directories that look like sysfs. NVIDIA's library is
-// there or not: then there is a reading or none.
+// The memory in use on GPUs: AMD's against directories that look like sysfs, NVIDIA's against a
+// library that looks like the driver's.
 
 #include "supervisor/launch/gpu_memory.hpp"
 
@@ -36,8 +36,16 @@ TEST_CASE("the memory of all AMD cards is added up") {
     CHECK(!memory->used());
 }
 
-TEST_CASE("a machine without a GPU has no reading") {
-    // Guards: whatever is installed here, asking does no harm and gives a reading or nothing.
-    const auto memory = make_nvidia_memory();
-    CHECK((!memory || memory->used()));
+TEST_CASE("the memory of NVIDIA's GPUs is asked of the driver's library") {
+    // Guards: the functions' names and the order of their figures; a GPU that does not tell is left
+    // out.
+    const auto memory = make_nvidia_memory(CORRAL_FAKE_NVML);
+    REQUIRE(memory);
+    CHECK(memory->used() == 600);
+}
+
+TEST_CASE("a machine without a driver has no reading") {
+    // Guards: neither a library that is missing nor one that is another does any harm.
+    CHECK(!make_nvidia_memory("libno-such-driver.so.1"));
+    CHECK(!make_nvidia_memory("libc.so.6"));
 }
