@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <dirent.h>
+#include <fcntl.h>
 #include <memory>
 #include <optional>
 #include <unistd.h>
@@ -58,15 +59,26 @@ std::optional<T> number_in(std::string_view text, int base) noexcept {
                                                                     : std::nullopt;
 }
 
-/// The inode of a line that shows such a listener.
-std::optional<std::uint64_t> inode_of_listener(std::string_view line, std::uint16_t port) {
-    // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …"
-    std::array<std::string_view, 10> fields;
-    for (auto& field : fields) {
+/// "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …"
+using Fields = std::array<std::string_view, 10>;
+
+Fields fields_of(std::string_view line) noexcept {
+    Fields out;
+    for (auto& field : out) {
         line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
         field = line.substr(0, line.find(' '));
         line.remove_prefix(field.size());
     }
+    return out;
+}
+
+bool shows_connection(const Fields& fields) noexcept {
+    return fields[1].find(':') != std::string_view::npos &&  // not the heading
+           fields[3].size() == listening.size() && fields[3] != listening;
+}
+
+/// The inode of a line that shows such a listener.
+std::optional<std::uint64_t> inode_of_listener(const Fields& fields, std::uint16_t port) {
     const auto colon = fields[1].rfind(':');
     if (fields[3] != listening || colon == std::string_view::npos ||
         number_in<std::uint16_t>(fields[1].substr(colon + 1), 16) != port ||
@@ -74,6 +86,29 @@ std::optional<std::uint64_t> inode_of_listener(std::string_view line, std::uint1
         return std::nullopt;
     }
     return number_in<std::uint64_t>(fields[9], 10);
+}
+
+/// The beginning of such a table, at least as far as its first connection: thousands of those are
+/// not worth reading.
+std::string read_listening_part(const char* path) {
+    std::string text;
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    std::array<char, 8192> chunk;  // filled by read()
+    bool connections = fd < 0;
+    while (!connections && text.size() < tcp_table_bytes_max) {
+        const ssize_t n = ::read(fd, chunk.data(), chunk.size());
+        if (n <= 0) {
+            break;  // a signal cannot interrupt the reading of /proc
+        }
+        text.append(chunk.data(), static_cast<std::size_t>(n));
+        const auto last = text.rfind('\n', text.size() - 2);
+        connections = last != std::string::npos &&
+                      shows_connection(fields_of(std::string_view(text).substr(last + 1)));
+    }
+    if (fd >= 0) {
+        ::close(fd);
+    }
+    return text;
 }
 
 bool holds_one(pid_t pid, const std::vector<std::string>& links) {
@@ -95,7 +130,11 @@ std::vector<std::uint64_t> parse_listeners(std::string_view text, std::uint16_t 
     while (!text.empty()) {
         const auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(text.size(), line.size() + 1));
-        if (const auto inode = inode_of_listener(line, port)) {
+        const Fields fields = fields_of(line);
+        if (shows_connection(fields)) {
+            break;
+        }
+        if (const auto inode = inode_of_listener(fields, port)) {
             out.push_back(*inode);
         }
     }
@@ -105,10 +144,8 @@ std::vector<std::uint64_t> parse_listeners(std::string_view text, std::uint16_t 
 std::vector<std::uint64_t> listening_sockets(std::uint16_t port) {
     std::vector<std::uint64_t> out;
     for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-        if (const auto text = read_text_file(path, tcp_table_bytes_max)) {
-            const auto found = parse_listeners(*text, port);
-            out.insert(out.end(), found.begin(), found.end());
-        }
+        const auto found = parse_listeners(read_listening_part(path), port);
+        out.insert(out.end(), found.begin(), found.end());
     }
     return out;
 }

@@ -11,7 +11,8 @@
 namespace corral {
 
 /// The inodes of the sockets that listen on this port at an address that a connection to loopback
-/// reaches, from the text of /proc/net/tcp or tcp6. Pure.
+/// reaches, from the text of /proc/net/tcp or tcp6. Listeners stand before connections there, so
+/// that the first connection ends the reading. Pure.
 [[nodiscard]] std::vector<std::uint64_t> parse_listeners(std::string_view proc_net_tcp,
                                                          std::uint16_t port);
 
