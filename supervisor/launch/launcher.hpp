@@ -69,6 +69,9 @@ public:
     /// The last complete lines of stdout and stderr, oldest first, joined by newlines, each at most
     /// 512 bytes, control characters but tabs removed.
     [[nodiscard]] virtual std::string last_lines(std::size_t count) const = 0;
+    /// A number that is another one when the tree has printed or read something since it was asked
+    /// last; nullopt when that cannot be told.
+    [[nodiscard]] virtual std::optional<std::uint64_t> activity() const { return std::nullopt; }
 };
 
 class Launcher {

@@ -3,6 +3,7 @@
 
 #include "core/file.hpp"
 #include "core/log.hpp"
+#include "supervisor/launch/activity.hpp"
 #include "supervisor/launch/cgroup.hpp"
 #include "supervisor/launch/child_environment.hpp"
 #include "supervisor/launch/gpu_memory.hpp"
@@ -66,6 +67,10 @@ public:
     }
     [[nodiscard]] std::string last_lines(std::size_t count) const override {
         return run_->pump->ring().last_lines(count);
+    }
+    [[nodiscard]] std::optional<std::uint64_t> activity() const override {
+        const auto read = bytes_read_by_tree(run_->main.pid);
+        return read ? std::optional(*read + run_->pump->ring().byte_count()) : std::nullopt;
     }
 
 private:
