@@ -7,7 +7,7 @@
 namespace corral {
 namespace {
 
-constexpr std::array<std::string_view, 30> names{
+constexpr std::array<std::string_view, 31> names{
     "ok",
     "bad_request",
     "malformed_json",
@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 30> names{
     "overloaded",
     "shutting_down",
     "model_unloaded",
+    "model_cooling_down",
     "start_failed",
     "start_timeout",
     "upstream_unreachable",

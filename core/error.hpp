@@ -9,10 +9,13 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace corral {
+
+struct Failure;  // core/failure.hpp
 
 /// Whose fault a failure is: the client's (4xx), the upstream's (502–504) or ours (500).
 enum class Blame : std::uint8_t { client, upstream, internal };
@@ -36,6 +39,7 @@ enum class Errc : std::uint8_t {
     overloaded,            ///< a queue or table is full (503, Retry-After)
     shutting_down,         ///< the program is stopping (503)
     unloaded,              ///< the model was unloaded while the request waited (503)
+    cooling_down,          ///< the model failed again and again and is not tried yet (503)
     start_failed,          ///< the child could not be started or died before it was ready (502)
     start_timeout,         ///< the child was not ready in time (502)
     upstream_unreachable,  ///< connect failed (502)
@@ -61,6 +65,7 @@ struct Error {
     boost::system::error_code code;
     Blame blame = Blame::internal;
     std::string detail;
+    std::shared_ptr<const Failure> failure;  ///< of a model's process; null: not about one
 
     Error() = default;
     Error(boost::system::error_code c, Blame b, std::string d)

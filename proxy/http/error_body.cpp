@@ -1,5 +1,7 @@
 #include "proxy/http/error_body.hpp"
 
+#include "core/failure.hpp"
+#include "proxy/http/failure_json.hpp"
 #include "proxy/http/utf8.hpp"
 
 #include <nlohmann/json.hpp>
@@ -104,11 +106,16 @@ std::string json_body(const Error& error, int status, std::string_view message) 
         code = "model_not_found";
     } else if (error.is(Errc::concurrency_limit)) {
         code = "concurrency_limit";
+    } else if (error.is(Errc::cooling_down)) {
+        code = "model_cooling_down";
     }
-    const nlohmann::ordered_json body{
+    nlohmann::ordered_json body{
         {"src", "corral"},
         {"error",
          {{"message", message}, {"type", type}, {"param", std::move(param)}, {"code", code}}}};
+    if (error.failure) {
+        body["error"]["failure"] = failure_json(*error.failure);
+    }
     return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
@@ -149,6 +156,13 @@ std::string message_of(const Error& error, int status) {
     return std::string(reason_phrase(status));
 }
 
+std::string retry_after(const Error& error) {
+    if (error.failure && error.failure->retry_after > std::chrono::seconds::zero()) {
+        return std::to_string(error.failure->retry_after.count());
+    }
+    return error.is(Errc::shutting_down) ? "5" : "1";
+}
+
 void add_fields(const Error& error, std::string_view allow, ErrorAnswer& out) {
     const auto add = [&](const char* name, std::string_view value) {
         out.fields.emplace_back(name, std::string(value));
@@ -160,7 +174,7 @@ void add_fields(const Error& error, std::string_view allow, ErrorAnswer& out) {
     } else if (out.status == 429) {
         add("Retry-After", "1");
     } else if (out.status == 503) {
-        add("Retry-After", error.is(Errc::shutting_down) ? "5" : "1");
+        add("Retry-After", retry_after(error));
     }
     add("X-Content-Type-Options", "nosniff");
 }
@@ -247,6 +261,7 @@ int status_of(const Error& error) noexcept {
         case Errc::overloaded:
         case Errc::shutting_down:
         case Errc::unloaded:
+        case Errc::cooling_down:
             return 503;
         case Errc::timed_out:
             return error.blame == Blame::client ? 408 : 504;

@@ -39,7 +39,9 @@ struct ErrorAnswer {
 
 /// `accept` is the request's Accept value (empty: JSON); `allow` the methods for a 405, as they
 /// stand in an Allow field. Substring `text/plain` → `corral: message`, `text/html` → a small page,
-/// else JSON. A 429 for concurrency_limit is JSON always and has the peer's fixed message.
+/// else JSON. A 429 for concurrency_limit is JSON always and has the peer's fixed message. What
+/// failed with a model's process (Error::failure) stands in a member `failure` beside `code`:
+/// class, status, last lines, what to do; a 503 says in Retry-After when it is tried again.
 [[nodiscard]] ErrorAnswer render_error(const Error& error, std::string_view accept = {},
                                        std::string_view allow = {});
 

@@ -1,6 +1,8 @@
 // Errors reach a client as the contract has them, and carry nothing harmful out of messages.
 #include "proxy/http/error_body.hpp"
 
+#include "core/failure.hpp"
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -96,6 +98,32 @@ TEST_CASE("the JSON bodies are exactly the contract's") {
           R"("param":null,"code":"concurrency_limit"}})");
     CHECK(busy.content_type == "application/json");
     CHECK(field_of(busy, "Retry-After") == "1");
+}
+
+TEST_CASE("what failed with a model is data beside the message") {
+    // Guards: programs read the class and when to come back; nothing unsafe leaves with the lines.
+    Failure failure;
+    failure.kind = FailureClass::out_of_memory;
+    failure.status = "exit status 1";
+    failure.last_lines = "one\n\x1b[31mtwo";
+    failure.hint = "Need less.";
+    Error error(Errc::start_failed, Blame::upstream, "no");
+    error.failure = std::make_shared<const Failure>(failure);
+    const auto once = nlohmann::json::parse(render_error(error).body).at("error");
+    CHECK(once.at("code") == "bad_gateway");
+    CHECK(once.at("failure") == nlohmann::json{{"class", "out_of_memory"},
+                                               {"status", "exit status 1"},
+                                               {"last_lines", {"one", "two"}},
+                                               {"hint", "Need less."}});
+    failure.retry_after = std::chrono::seconds(8);
+    Error again(Errc::cooling_down, Blame::upstream, "not yet");
+    again.failure = std::make_shared<const Failure>(failure);
+    const auto answer = render_error(again);
+    CHECK(answer.status == 503);
+    CHECK(field_of(answer, "Retry-After") == "8");
+    const auto rests = nlohmann::json::parse(answer.body).at("error");
+    CHECK(rests.at("code") == "model_cooling_down");
+    CHECK(rests.at("failure").at("retry_after") == 8);
 }
 
 TEST_CASE("Accept chooses the form") {
