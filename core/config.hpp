@@ -32,6 +32,7 @@ struct Limits {
     std::chrono::milliseconds keep_alive_timeout{75'000};  ///< idle between two requests
     std::chrono::milliseconds write_timeout{60'000};       ///< a client that takes no byte so long
     std::chrono::milliseconds queue_timeout{3'600'000};    ///< waiting for a model to be ready
+    std::chrono::milliseconds max_wait{30'000};            ///< being overtaken by other models
     std::chrono::milliseconds connect_timeout{30'000};     ///< to an upstream
     std::chrono::milliseconds probe_timeout{2'000};        ///< one readiness probe
     std::chrono::milliseconds shutdown_grace{30'000};      ///< drain time at SIGTERM

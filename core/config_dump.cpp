@@ -101,17 +101,30 @@ Json capabilities(const Capabilities& capabilities) {
     return out;
 }
 
+std::string command_text(const std::vector<std::string>& words) {
+    std::vector<std::string> quoted;
+    for (const std::string& word : words) {
+        quoted.push_back(quote_word(word));
+    }
+    return masked_command(joined(quoted, " "));
+}
+
+Json hooks(const ModelHooks& hooks) {
+    Json out;
+    out["afterReady"] = command_text(hooks.after_ready);
+    out["beforeStop"] = command_text(hooks.before_stop);
+    out["afterStop"] = command_text(hooks.after_stop);
+    out["timeout"] = format_duration(hooks.timeout);
+    return out;
+}
+
 /// How a model is run. `cmd` and `proxy` are left out where writing them would say something else
 /// than their absence: a model without a command, and the default address that it cannot have.
 void run_keys(const ModelConfig& model, Json& out) {
     if (!model.cmd.empty()) {
         out["cmd"] = masked_command(model.cmd);
     }
-    std::vector<std::string> stop;
-    for (const std::string& word : model.cmd_stop) {
-        stop.push_back(quote_word(word));
-    }
-    out["cmdStop"] = masked_command(joined(stop, " "));
+    out["cmdStop"] = command_text(model.cmd_stop);
     const bool has_port = model.cmd.find(port_macro) != std::string::npos;
     if (has_port || model.proxy.find(port_macro) == std::string::npos) {
         out["proxy"] = masked_url(model.proxy);
@@ -133,7 +146,11 @@ Json model(const ModelConfig& model) {
     out["unlisted"] = model.unlisted;
     out["ttl"] = model.ttl.count();
     out["healthCheckTimeout"] = model.health_check_timeout.count();
+    out["startStallTimeout"] = format_duration(model.start_stall_timeout);
     out["unloadTimeout"] = model.unload_timeout.count();
+    out["cmdStopTimeout"] = format_duration(model.cmd_stop_timeout);
+    out["keepAlive"] = model.keep_alive ? "always" : "onDemand";
+    out["hooks"] = hooks(model.hooks);
     out["concurrencyLimit"] = model.concurrency_limit;
     out["sendLoadingState"] = model.send_loading_state;
     if (model.loading_keep_alive > std::chrono::milliseconds::zero()) {
@@ -262,6 +279,7 @@ Json limits(const Limits& limits) {
     out["keepAliveTimeout"] = format_duration(limits.keep_alive_timeout);
     out["writeTimeout"] = format_duration(limits.write_timeout);
     out["queueTimeout"] = format_duration(limits.queue_timeout);
+    out["maxWait"] = format_duration(limits.max_wait);
     out["connectTimeout"] = format_duration(limits.connect_timeout);
     out["probeTimeout"] = format_duration(limits.probe_timeout);
     out["shutdownGrace"] = format_duration(limits.shutdown_grace);

@@ -79,6 +79,16 @@ struct ModelLimits {
     friend bool operator==(const ModelLimits&, const ModelLimits&) = default;
 };
 
+/// Commands that run beside a model's process, split into words; they may hold ${PORT} and ${PID}.
+struct ModelHooks {
+    std::vector<std::string> after_ready;       ///< when it is ready; delays nobody
+    std::vector<std::string> before_stop;       ///< a ready one is to stop, and waits for it
+    std::vector<std::string> after_stop;        ///< when the process has ended, however it did
+    std::chrono::milliseconds timeout{10'000};  ///< of each; then it is killed
+
+    friend bool operator==(const ModelHooks&, const ModelHooks&) = default;
+};
+
 /// One model: how to start its server, where it listens, how long it may idle.
 struct ModelConfig {
     ModelId id;
@@ -98,8 +108,12 @@ struct ModelConfig {
     std::chrono::milliseconds loading_keep_alive{0};  ///< between comments meanwhile; 0: none
     bool ignore_websockets = false;  ///< WebSockets neither load it nor keep it loaded
     std::chrono::seconds ttl{0};     ///< idle time before unloading; 0: never
-    std::chrono::seconds health_check_timeout{120};  ///< exec to first 200
-    std::chrono::seconds unload_timeout{10};         ///< grace between SIGTERM and SIGKILL
+    std::chrono::seconds health_check_timeout{120};    ///< exec to first 200
+    std::chrono::seconds unload_timeout{10};           ///< grace between SIGTERM and SIGKILL
+    std::chrono::milliseconds cmd_stop_timeout{0};     ///< of cmd_stop; 0: unload_timeout
+    std::chrono::milliseconds start_stall_timeout{0};  ///< of a start that does nothing; 0: none
+    bool keep_alive = false;  ///< when it ends by itself it is started again at once
+    ModelHooks hooks;
     std::uint32_t concurrency_limit = 0;  ///< requests served at once; 0: the default of 10
     std::int64_t priority = 0;            ///< its requests' rank in the queue; higher goes first
     Filters filters;
@@ -107,6 +121,21 @@ struct ModelConfig {
     ModelLimits limits;
     Capabilities capabilities;
     std::string metadata;  ///< a JSON object, shown by the model list; empty: none
+
+    /// How long the commands that come before the end of a ready process may take together; from
+    /// then on it has unload_timeout until it is killed.
+    [[nodiscard]] std::chrono::milliseconds stop_commands_timeout() const noexcept {
+        std::chrono::milliseconds out{0};
+        if (!hooks.before_stop.empty()) {
+            out += hooks.timeout;
+        }
+        if (!cmd_stop.empty()) {
+            out += cmd_stop_timeout > std::chrono::milliseconds::zero()
+                       ? cmd_stop_timeout
+                       : std::chrono::milliseconds(unload_timeout);
+        }
+        return out;
+    }
 
     friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };

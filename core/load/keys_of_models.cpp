@@ -87,6 +87,18 @@ std::span<const Key> capability_keys() noexcept {
     return of_capabilities;
 }
 
+constexpr std::array of_model_hooks{
+    Key{"afterReady", text, "", "when it is ready; requests do not wait for it"},
+    Key{"beforeStop", text, "", "before it is stopped, which waits for it"},
+    Key{"afterStop", text, "", "when its process has ended, however it did"},
+    Key{"timeout", span, "10s", "what each may take; then it is killed",
+        Traits{.least = 1, .most = 24LL * 3600 * 1000}},
+};
+std::span<const Key> model_hook_keys() noexcept {
+    return of_model_hooks;
+}
+
+constexpr std::array<std::string_view, 2> keep_alive_words{"onDemand", "always"};
 constexpr std::array of_model{
     Key{"cmd", text, "", "the command that starts it, see below",
         Traits{.required = true,
@@ -104,8 +116,8 @@ constexpr std::array of_model{
         "`NAME=value`, added to Corral's own environment; may hold `${PORT}`",
         Traits{.compared = "anything else is warned of and left out"}},
     Key{"checkEndpoint", text, "/health",
-        "the path that answers 200 when it is ready; `none`: ready at once",
-        Traits{.compared = "a missing `/` is added"}},
+        "the path that answers 200 when it is ready; `none`: ready when its port listens",
+        Traits{.compared = "a missing `/` is added; `none` waits for the port"}},
     Key{"ttl", seconds, "-1",
         "idle time after which it is unloaded; 0: never; -1: `globalTTL` holds",
         Traits{.least = -1}},
@@ -115,6 +127,22 @@ constexpr std::array of_model{
     Key{"healthCheckTimeout", seconds, "", "from its start to its first answer",
         Traits{
             .least = 1, .otherwise = "the global one", .compared = "llama-swap ignores it here"}},
+    Key{"startStallTimeout", span, "0",
+        "a start that prints nothing and reads no file for so long has failed; 0: only "
+        "`healthCheckTimeout` counts",
+        Traits{.extension = true, .least = 0, .most = 24LL * 3600 * 1000}},
+    Key{"cmdStopTimeout", span, "0",
+        "what `cmdStop` may take before it is killed and SIGTERM takes its place; 0: "
+        "`unloadTimeout`",
+        Traits{.extension = true, .least = 0, .most = 24LL * 3600 * 1000}},
+    Key{"keepAlive", word, "onDemand",
+        "`always`: when it ends by itself after it was ready, it is started again at once, where "
+        "nothing has to go for it",
+        Traits{.extension = true, .words = keep_alive_words}},
+    Key{"hooks", mapping, "{}",
+        "commands that run beside it, like `cmdStop`: no shell; `${PORT}` and `${PID}` are those "
+        "of its process; one that fails is warned of in the log",
+        Traits{.extension = true, .members = model_hook_keys}},
     Key{"concurrencyLimit", integer, "0",
         "requests at once, waiting ones included; more get 429; 0: 10", Traits{.least = 0}},
     Key{"unlisted", boolean, "false", "usable, but not in `/v1/models`"},

@@ -31,6 +31,7 @@ constexpr std::array limits{
     Limit{"keepAliveTimeout", &Limits::keep_alive_timeout},
     Limit{"writeTimeout", &Limits::write_timeout},
     Limit{"queueTimeout", &Limits::queue_timeout},
+    Limit{"maxWait", &Limits::max_wait},
     Limit{"connectTimeout", &Limits::connect_timeout},
     Limit{"probeTimeout", &Limits::probe_timeout},
     Limit{"shutdownGrace", &Limits::shutdown_grace},

@@ -4,6 +4,7 @@
 #include "core/endpoint.hpp"
 #include "core/load/loading.hpp"
 #include "core/load/proxy_url.hpp"
+#include "core/quantity.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -32,6 +33,7 @@ public:
         const bool has_port = model_.cmd.find(port_macro) != std::string::npos;
         reader_.allow_port(has_port);
         read_cmd_stop();
+        read_hooks();
         read_proxy(has_port);
         read_check_endpoint();
         read_env();
@@ -103,6 +105,70 @@ private:
         }
         if (const auto text = reader_.command(*node, "cmdStop")) {
             model_.cmd_stop = split(*text, *node, "cmdStop").value_or(std::vector<std::string>());
+        }
+    }
+
+    /// What is not there, or cannot be used, stays as it is.
+    void read_span(const Node* node, std::string_view path, const Key& key,
+                   std::chrono::milliseconds& into) {
+        if (node == nullptr || node->is_null()) {
+            return;
+        }
+        if (!node->is_scalar()) {
+            reader_.type_error(*node, path, "a duration");
+            return;
+        }
+        const auto value = reader_.scalar(*node, path);
+        if (!value) {
+            return;
+        }
+        const auto duration = to_duration(*value);
+        if (!duration) {
+            loading_.report.error(node->mark, place(path) + ": " + duration.error().detail);
+            return;
+        }
+        const std::chrono::milliseconds least(key.traits.least);
+        const std::chrono::milliseconds most(key.traits.most);
+        if (*duration < least || *duration > most) {
+            loading_.report.error(
+                node->mark, place(path) + " is out of range: " + format_duration(*duration),
+                "from " + format_duration(least) + " to " + format_duration(most));
+            return;
+        }
+        into = *duration;
+    }
+
+    void read_hooks() {
+        const Node* hooks = node_.find("hooks");
+        if (hooks == nullptr || !hooks->is_map()) {
+            return;
+        }
+        const auto command = [&](std::string_view key, std::vector<std::string>& into) {
+            const Node* node = hooks->find(key);
+            const std::string path = "hooks." + std::string(key);
+            if (const auto text = node != nullptr ? reader_.command(*node, path) : std::nullopt) {
+                into = split(*text, *node, path).value_or(std::vector<std::string>());
+            }
+        };
+        command("afterReady", model_.hooks.after_ready);
+        command("beforeStop", model_.hooks.before_stop);
+        command("afterStop", model_.hooks.after_stop);
+        read_span(hooks->find("timeout"), "hooks.timeout",
+                  *find_key(find_key(model_keys(), "hooks")->members(), "timeout"),
+                  model_.hooks.timeout);
+    }
+
+    void read_keep_alive() {
+        const Node* node = node_.find("keepAlive");
+        const auto text = node != nullptr ? reader_.text(*node, "keepAlive") : std::nullopt;
+        if (!text) {
+            return;
+        }
+        model_.keep_alive = *text == "always";
+        if (!model_.keep_alive && *text != "onDemand") {
+            loading_.report.warn(node->mark,
+                                 place("keepAlive") + " \"" + *text + "\": onDemand is used",
+                                 "one of onDemand, always");
         }
     }
 
@@ -248,6 +314,12 @@ private:
             model_.health_check_timeout =
                 capped_seconds(*health, node->mark, place("healthCheckTimeout"), loading_.report);
         }
+        const auto span = [&](std::string_view key, std::chrono::milliseconds& into) {
+            read_span(node_.find(key), key, *find_key(model_keys(), key), into);
+        };
+        span("startStallTimeout", model_.start_stall_timeout);
+        span("cmdStopTimeout", model_.cmd_stop_timeout);
+        read_keep_alive();
     }
 
     void read_concurrency_limit() {

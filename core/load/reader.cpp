@@ -198,7 +198,9 @@ bool Reader::check_unknown(const Node& node, const Value& value, std::string_vie
         return true;
     }
     for (auto at = find_macro(*text, 0); at; at = find_macro(*text, at->end)) {
-        if (at->name == "PID" && path == "cmdStop") {
+        const bool may_have_pid =
+            path == "cmdStop" || (!model_.empty() && path.starts_with("hooks."));
+        if (at->name == "PID" && may_have_pid) {
             continue;
         }
         const bool port = at->name == "PORT" && !model_.empty();
