@@ -216,9 +216,10 @@ private:
     }
 
     Duration longest_stop() const {
-        std::chrono::seconds longest{0};
+        Duration longest{0};
         for (const auto& model : fleet_.config()->models) {
-            longest = std::max(longest, model.unload_timeout);
+            longest =
+                std::max<Duration>(longest, model.unload_timeout + model.stop_commands_timeout());
         }
         return longest;
     }

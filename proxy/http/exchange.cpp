@@ -329,10 +329,10 @@ void Exchange::keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key,
 }
 
 std::optional<Result<Lease>> Exchange::admit_now(const ModelConfig& model) {
-    if (is_ignored(head_, model)) {
+    if (is_ignored(head_, model) || use_ == ModelUse::if_ready) {
         return context_.fleet.attach(model.id);
     }
-    return context_.fleet.try_acquire(model.id);
+    return context_.fleet.try_acquire(model.id, touches(use_));
 }
 
 asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model, std::string_view target) {
@@ -344,7 +344,8 @@ asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model, std::st
         co_return co_await admit_and_tell(model, api);
     }
     const auto until = Clock::now() + config_->limits.queue_timeout;
-    auto first = co_await (context_.fleet.acquire(model.id, until) || client_.wait_gone());
+    auto first = co_await (context_.fleet.acquire(model.id, until, nullptr, touches(use_)) ||
+                           client_.wait_gone());
     if (first.index() == 1) {
         co_return client_left();
     }
@@ -474,8 +475,9 @@ asio::awaitable<void> Exchange::explain(RelayOutcome& out, std::uint64_t generat
         co_return;
     }
     const auto story = co_await context_.fleet.post_mortem(generation, post_mortem_patience);
-    if (!story.empty()) {
-        out.error->detail += ". The model's process has ended: " + story;
+    if (!story.text.empty()) {
+        out.error->detail += ". The model's process has ended: " + story.text;
+        out.error->failure = story.failure;
     }
 }
 

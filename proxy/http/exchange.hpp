@@ -11,6 +11,7 @@
 #include "proxy/http/header_edit.hpp"
 #include "proxy/http/json_edit.hpp"
 #include "proxy/http/loading_stream.hpp"
+#include "proxy/http/model_use.hpp"
 #include "proxy/http/outgoing.hpp"
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
@@ -51,8 +52,7 @@ public:
     [[nodiscard]] asio::awaitable<Result<std::string>> find_model();
     /// The same from what has come already; nullopt when that does not decide it.
     [[nodiscard]] std::optional<Result<std::string>> find_model_now();
-    /// The whole body of a request to Corral itself. Errors: body_too_large, bad_request,
-    /// timed_out, cancelled.
+    /// The whole body of a request to Corral itself. Errors: of find_model, without its own.
     [[nodiscard]] asio::awaitable<Result<std::string>> read_body(std::size_t bytes_max);
     /// A profile, a selector or a peer has other names for what the body calls its model:
     /// `asked_for` is what setParamsByID goes by, `sent_name` what the body says when it leaves. A
@@ -60,6 +60,8 @@ public:
     void set_names(std::string asked_for, std::string sent_name);
     /// The outcome is to have what the answer says of tokens and speed.
     void set_metered(bool metered) noexcept { metered_ = metered; }
+    /// What the request does to the model: loads it, keeps it loaded, or neither.
+    void set_use(ModelUse use) noexcept { use_ = use; }
     /// Changes the body as the model's config says, gets the model going and relays its answer.
     /// `target` is the request line's for the upstream. When the outcome has an error and no head
     /// was sent, the caller answers it.
@@ -85,7 +87,7 @@ public:
     [[nodiscard]] bool body_is_json() const noexcept { return scanner_.is_json(); }
     /// True when the request's body was read to its end: the connection can be used on.
     [[nodiscard]] bool body_done() const noexcept { return body_.done(); }
-    /// Takes what has come of the body already; true when that is all of it.
+    /// Takes what has come of the body already; true when that is all.
     [[nodiscard]] bool skip_rest();
 
 private:
@@ -105,12 +107,11 @@ private:
     asio::awaitable<Result<void>> change_body(const Filters& filters, std::string_view name);
     Result<void> edit_held(std::span<const JsonEdit> edits);
     RequestEdit edit_for(std::string_view target) const;
-    /// As the config says, within limits.connect_timeout.
     [[nodiscard]] ConnectOptions connect_options(const UpstreamTimeouts& timeouts) const noexcept;
     /// True when a reused connection broke under a request before its answer, so that nothing was
     /// done with it, and all of the request is there to be sent again.
     [[nodiscard]] bool may_repeat(const RelayOutcome& out, Wire& upstream) const;
-    /// Keeps a connection on which an exchange has ended well for the next one.
+    /// Keeps a connection on which an exchange has ended well.
     void keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule);
     asio::awaitable<RelayOutcome> converse_with_peer(const PeerConfig& peer,
                                                      const Endpoint& endpoint,
@@ -123,7 +124,6 @@ private:
     asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
     void end_unread_request(RelayOutcome& out, Wire& upstream);
     asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
-
     struct LoadingWait;
     [[nodiscard]] bool tells_loading(const ModelConfig& model) const noexcept;
     asio::awaitable<Result<Lease>> admit_and_tell(const ModelConfig& model, StreamApi api);
@@ -148,6 +148,7 @@ private:
     Framing leaves_;                     ///< of the body when it leaves, changed by edits
     std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
     std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
+    ModelUse use_ = ModelUse::ordinary;
     bool metered_ = false;
     bool continued_ = false;  ///< 100 Continue was sent
     bool client_gone_ = false;

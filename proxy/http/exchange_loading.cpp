@@ -102,7 +102,7 @@ asio::awaitable<void> Exchange::wait_for_lease(const ModelConfig& model, Loading
         wait.waiter = waiter;
         wait.change.cancel();
     };
-    auto first = co_await (context_.fleet.acquire(model.id, until, on_wait) ||
+    auto first = co_await (context_.fleet.acquire(model.id, until, on_wait, touches(use_)) ||
                            client_.wait_gone() || wait_for(wait.give_up));
     if (first.index() == 0) {
         wait.lease.emplace(std::move(std::get<0>(first)));

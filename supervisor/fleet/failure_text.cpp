@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <utility>
 
 namespace corral {
 namespace {
@@ -42,6 +43,12 @@ std::string milliseconds(Duration time) {
 
 std::string last_output(std::string_view output) {
     return output.empty() ? "It printed nothing.\n" : fmt::format("Last output:\n{}\n", output);
+}
+
+/// "it ran out of memory: exit status 1".
+std::string what_happened(const Failure& failure) {
+    const std::string_view sentence = failure_sentence(failure.kind);
+    return sentence.empty() ? failure.status : std::string(sentence) + ": " + failure.status;
 }
 
 }  // namespace
@@ -96,44 +103,47 @@ std::string hide_secrets(std::string_view text, const std::vector<std::string>& 
     return out;
 }
 
-bool says_port_is_taken(std::string_view output) {
-    // strerror(EADDRINUSE), its name, and the words of llama-server's own HTTP library.
-    constexpr std::array<std::string_view, 4> phrases{"address already in use", "eaddrinuse",
-                                                      "couldn't bind http server socket",
-                                                      "couldn't bind to server socket"};
-    const std::string small = lower(output);
-    return std::any_of(phrases.begin(), phrases.end(), [&](std::string_view phrase) {
-        return small.find(phrase) != std::string::npos;
-    });
+std::shared_ptr<const Failure> failure_of(const FailureFacts& facts) {
+    Failure out;
+    out.kind = classify(facts);
+    out.status = facts.status ? facts.status->describe() : std::string();
+    out.last_lines = facts.at == FailedAt::launch ? std::string() : std::string(facts.output);
+    out.hint = failure_hint(out.kind, facts);
+    return std::make_shared<const Failure>(std::move(out));
 }
 
-std::string died_early_text(const ModelId& model, ExitStatus status, Duration after,
-                            std::string_view output) {
-    return fmt::format(
-        "model {} could not be started: {} after {}. {}What to do: run its command by hand to see "
-        "it fail, and check the paths and options in its cmd.",
-        name_of(model), status.describe(), milliseconds(after), last_output(output));
+std::string died_early_text(const ModelId& model, const Failure& failure, Duration after) {
+    return fmt::format("model {} could not be started: {} after {}. {}What to do: {}",
+                       name_of(model), what_happened(failure), milliseconds(after),
+                       last_output(failure.last_lines), failure.hint);
 }
 
-std::string not_ready_text(const ModelId& model, Duration after, std::string_view asked,
-                           std::string_view output) {
+std::string not_ready_text(const ModelId& model, const Failure& failure, Duration after,
+                           std::string_view asked) {
     return fmt::format(
         "model {} was not ready after {}: {} did not answer as a ready server does. {}What to do: "
-        "raise healthCheckTimeout if it needs longer to load; otherwise check that it listens "
-        "where its proxy and checkEndpoint say.",
-        name_of(model), milliseconds(after), asked, last_output(output));
+        "{}",
+        name_of(model), milliseconds(after), asked, last_output(failure.last_lines), failure.hint);
 }
 
-std::string not_launched_text(const ModelId& model, std::string_view why) {
+std::string stalled_text(const ModelId& model, const Failure& failure, Duration after,
+                         Duration silent_for) {
     return fmt::format(
-        "model {} could not be started: {}. What to do: correct its cmd or its proxy in the "
-        "configuration.",
-        name_of(model), why);
+        "model {} was not ready after {}: for the last {} it printed nothing and read no file "
+        "(startStallTimeout). {}What to do: {}",
+        name_of(model), milliseconds(after), milliseconds(silent_for),
+        last_output(failure.last_lines), failure.hint);
 }
 
-std::string ending_text(ExitStatus status, std::string_view output) {
-    return output.empty() ? status.describe() + "; it printed nothing"
-                          : status.describe() + "; last output:\n" + std::string(output);
+std::string not_launched_text(const ModelId& model, const Failure& failure, std::string_view why) {
+    return fmt::format("model {} could not be started: {}. What to do: {}", name_of(model), why,
+                       failure.hint);
+}
+
+std::string ending_text(const Failure& failure) {
+    return what_happened(failure) + (failure.last_lines.empty()
+                                         ? "; it printed nothing"
+                                         : "; last output:\n" + failure.last_lines);
 }
 
 }  // namespace corral

@@ -3,9 +3,11 @@
 // secrets, what to do. Never a command line. Pure; any thread.
 
 #include "core/config.hpp"
+#include "core/failure.hpp"
 #include "core/time.hpp"
-#include "supervisor/logic/process_state.hpp"
+#include "supervisor/logic/failure_class.hpp"
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,19 +26,23 @@ inline constexpr std::size_t last_lines_in_message = 20;
 [[nodiscard]] std::string hide_secrets(std::string_view text,
                                        const std::vector<std::string>& secrets);
 
-/// True when a child's output says that another program has its port.
-[[nodiscard]] bool says_port_is_taken(std::string_view output);
+/// What failed as data. `output` stands in facts without secrets already.
+[[nodiscard]] std::shared_ptr<const Failure> failure_of(const FailureFacts& facts);
 
-/// A child ended before it was ready. `output`: its last lines, secrets hidden; may be empty.
-[[nodiscard]] std::string died_early_text(const ModelId& model, ExitStatus status, Duration after,
-                                          std::string_view output);
+/// A child ended before it was ready.
+[[nodiscard]] std::string died_early_text(const ModelId& model, const Failure& failure,
+                                          Duration after);
 /// It was not ready within the deadline. `asked`: what was asked, "http://…/health" or "a
 /// connection".
-[[nodiscard]] std::string not_ready_text(const ModelId& model, Duration after,
-                                         std::string_view asked, std::string_view output);
+[[nodiscard]] std::string not_ready_text(const ModelId& model, const Failure& failure,
+                                         Duration after, std::string_view asked);
+/// It did nothing for so long.
+[[nodiscard]] std::string stalled_text(const ModelId& model, const Failure& failure, Duration after,
+                                       Duration silent_for);
 /// Nothing could be executed. `why`: the launcher's reason.
-[[nodiscard]] std::string not_launched_text(const ModelId& model, std::string_view why);
-/// "exit status 3; last output:\n…", for whoever lost a connection to it.
-[[nodiscard]] std::string ending_text(ExitStatus status, std::string_view output);
+[[nodiscard]] std::string not_launched_text(const ModelId& model, const Failure& failure,
+                                            std::string_view why);
+/// "it ran out of memory: exit status 3; last output:\n…", for whoever lost a connection to it.
+[[nodiscard]] std::string ending_text(const Failure& failure);
 
 }  // namespace corral

@@ -22,8 +22,9 @@ Error cancelled() {
 }
 
 asio::awaitable<Result<Lease>> wait_for_lease(std::shared_ptr<Yard> yard, ModelId model,
-                                              TimePoint deadline, Fleet::OnWait on_wait) {
-    Yard::Waiter waiter(yard, model);
+                                              TimePoint deadline, Fleet::OnWait on_wait,
+                                              Touches touches) {
+    Yard::Waiter waiter(yard, model, touches);
     if (!waiter.answer) {
         if (on_wait) {
             on_wait(waiter.ticket());
@@ -69,12 +70,12 @@ asio::awaitable<void> wait_until_told_to_go(std::shared_ptr<Yard> yard, ModelId 
     }
 }
 
-asio::awaitable<Result<void>> unload_one(std::shared_ptr<Yard> yard, ModelId model) {
+asio::awaitable<Result<void>> unload_one(std::shared_ptr<Yard> yard, ModelId model, Unloading how) {
     if (!yard->knows(model)) {
         co_return no_such_model(model);
     }
     const Generation generation = yard->view(model).generation;
-    yard->post(Unload{model});
+    yard->post(Unload{model, how == Unloading::forced});
     const bool ended = co_await wait_until_ended(yard, model, generation);
     if (!ended) {
         co_return cancelled();
@@ -82,12 +83,12 @@ asio::awaitable<Result<void>> unload_one(std::shared_ptr<Yard> yard, ModelId mod
     co_return Result<void>();
 }
 
-asio::awaitable<void> unload_every(std::shared_ptr<Yard> yard) {
+asio::awaitable<void> unload_every(std::shared_ptr<Yard> yard, Unloading how) {
     const std::vector<ModelId> models = yard->known();
     std::vector<Generation> generations;
     for (const ModelId& model : models) {
         generations.push_back(yard->view(model).generation);
-        yard->post(Unload{model});
+        yard->post(Unload{model, how == Unloading::forced});
     }
     for (std::size_t i = 0; i < models.size(); ++i) {
         const ModelId& model = models[i];
@@ -121,16 +122,20 @@ asio::awaitable<void> close_yard(std::shared_ptr<Yard> yard, Duration grace) {
     }
 }
 
-asio::awaitable<std::string> wait_for_ending(std::shared_ptr<Yard> yard, Generation generation,
-                                             Duration patience) {
+asio::awaitable<PostMortem> wait_for_ending(std::shared_ptr<Yard> yard, Generation generation,
+                                            Duration patience) {
     const TimePoint deadline = Clock::now() + std::clamp(patience, Duration::zero(), grace_max);
-    while (!yard->ending(generation) && yard->runs(generation)) {
+    while (yard->ending(generation) == nullptr && yard->runs(generation)) {
         const Woken woken = co_await yard->changed().wait(deadline);
         if (woken != Woken::notified) {
             break;
         }
     }
-    co_return yard->ending(generation).value_or("");
+    PostMortem story;
+    if (const PostMortem* ending = yard->ending(generation)) {
+        story = *ending;
+    }
+    co_return story;
 }
 
 }  // namespace
@@ -166,20 +171,21 @@ Fleet::~Fleet() {
     impl_->abandon();
 }
 
-asio::awaitable<Result<Lease>> Fleet::acquire(ModelId model, TimePoint deadline, OnWait on_wait) {
-    return wait_for_lease(impl_, std::move(model), deadline, std::move(on_wait));
+asio::awaitable<Result<Lease>> Fleet::acquire(ModelId model, TimePoint deadline, OnWait on_wait,
+                                              Touches touches) {
+    return wait_for_lease(impl_, std::move(model), deadline, std::move(on_wait), touches);
 }
 
 Standing Fleet::standing(const ModelId& model, std::uint64_t waiter) const {
     return {impl_->view(model).state, impl_->ahead_of(waiter)};
 }
 
-std::optional<Result<Lease>> Fleet::try_acquire(const ModelId& model) {
+std::optional<Result<Lease>> Fleet::try_acquire(const ModelId& model, Touches touches) {
     const Scheduler::View seen = impl_->view(model);
     if (seen.state != ProcessState::ready || seen.waiting != 0) {
         return std::nullopt;  // asking would start or queue something
     }
-    Yard::Waiter waiter(impl_, model);  // leaves the queue again when it was not answered
+    Yard::Waiter waiter(impl_, model, touches);  // leaves the queue again when it was not answered
     return std::move(waiter.answer);
 }
 
@@ -200,19 +206,27 @@ Result<Lease> Fleet::attach(const ModelId& model) {
                      "What to do: send the model another request first.");
 }
 
-asio::awaitable<Result<void>> Fleet::unload(ModelId model) {
-    return unload_one(impl_, std::move(model));
+asio::awaitable<Result<void>> Fleet::unload(ModelId model, Unloading how) {
+    return unload_one(impl_, std::move(model), how);
 }
 
-asio::awaitable<void> Fleet::unload_all() {
-    return unload_every(impl_);
+asio::awaitable<void> Fleet::unload_all(Unloading how) {
+    return unload_every(impl_, how);
+}
+
+Result<void> Fleet::reset(const ModelId& model) {
+    if (!impl_->knows(model)) {
+        return no_such_model(model);
+    }
+    impl_->post(Reset{model});
+    return {};
 }
 
 asio::awaitable<void> Fleet::close(Duration grace) {
     return close_yard(impl_, grace);
 }
 
-asio::awaitable<std::string> Fleet::post_mortem(std::uint64_t generation, Duration patience) {
+asio::awaitable<PostMortem> Fleet::post_mortem(std::uint64_t generation, Duration patience) {
     return wait_for_ending(impl_, generation, patience);
 }
 
@@ -224,6 +238,9 @@ std::vector<ModelStatus> Fleet::models() const {
 }
 std::shared_ptr<const Config> Fleet::config() const noexcept {
     return impl_->config();
+}
+void Fleet::on_news(OnNews listener) {
+    impl_->listen(std::move(listener));
 }
 void Fleet::apply(std::shared_ptr<const Config> config) {
     impl_->apply(std::move(config));

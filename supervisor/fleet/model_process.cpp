@@ -66,8 +66,9 @@ void ModelProcess::start(std::shared_ptr<const Config> config, Generation genera
     generation_ = generation;
     started_ = Clock::now();
     stop_reason_.reset();
-    stop_grace_ = model_->unload_timeout;
-    feed(WantUp{model_->health_check_timeout, model_->unload_timeout, !model_->cmd_stop.empty()});
+    was_ready_ = false;
+    feed(WantUp{model_->health_check_timeout, model_->unload_timeout, !model_->cmd_stop.empty(),
+                model_->stop_commands_timeout()});
 }
 
 void ModelProcess::adopt(const std::shared_ptr<const Config>& config) {
@@ -84,12 +85,17 @@ void ModelProcess::adopt(const std::shared_ptr<const Config>& config) {
 
 void ModelProcess::stop(StopReason reason, Duration grace) {
     stop_reason_ = reason;
-    stop_grace_ = grace;
+    const Duration commands = model_ != nullptr ? model_->stop_commands_timeout() : Duration(0);
     if (reason == StopReason::shutdown) {
-        feed(CloseProcess{grace});
+        feed(CloseProcess{grace, commands});
     } else {
-        feed(WantDown{grace});
+        feed(WantDown{grace, commands});
     }
+}
+
+void ModelProcess::forget() {
+    stop_reason_.reset();
+    feed(WantDown{});
 }
 
 void ModelProcess::abandon() noexcept {
@@ -99,6 +105,7 @@ void ModelProcess::abandon() noexcept {
     if (run_) {
         run_->probing = false;
         run_->over.notify_all();
+        run_->enough.notify_all();
         run_->child->kill();
     }
 }
@@ -130,6 +137,9 @@ void ModelProcess::carry_out(const ProcessCommand& command) {
         spawn(wanted->other_port);
     } else if (std::holds_alternative<Probe>(command)) {
         tasks_.spawn("probe " + id_.str(), probe(shared_from_this(), run_));
+        if (model_->start_stall_timeout > Duration::zero()) {
+            tasks_.spawn("stall " + id_.str(), watch_for_stall(shared_from_this(), run_));
+        }
     } else if (const auto* timer = std::get_if<ArmTimer>(&command)) {
         arm(timer->at);
     } else if (std::holds_alternative<CancelTimer>(command)) {
@@ -140,6 +150,7 @@ void ModelProcess::carry_out(const ProcessCommand& command) {
     } else if (std::holds_alternative<Kill>(command)) {
         if (run_) {
             run_->gpu_memory.at_stop(launcher_.gpu_memory_used());
+            run_->enough.notify_all();
             run_->child->kill();
         }
     } else if (std::holds_alternative<ReportStuck>(command)) {
@@ -267,10 +278,15 @@ void ModelProcess::on_exit(const RunPtr& run, ExitStatus status) {
     if (run != run_ || abandoned_) {
         return;
     }
+    if (run->stopping) {
+        run->held_exit = status;
+        return;
+    }
     last_status_ = status;
     last_output_ = output_of(*run);
     const bool port_taken = run->port != 0 && says_port_is_taken(last_output_);
     run_.reset();
+    start_hook(run, "afterStop", model_->hooks.after_stop);
     feed(Exited{port_taken});
 }
 

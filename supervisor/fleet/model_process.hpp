@@ -6,6 +6,7 @@
 #include "core/endpoint.hpp"
 #include "core/error.hpp"
 #include "supervisor/fleet/prober.hpp"
+#include "supervisor/fleet/process_news.hpp"
 #include "supervisor/fleet/task_group.hpp"
 #include "supervisor/launch/launcher.hpp"
 #include "supervisor/logic/process_fsm.hpp"
@@ -15,22 +16,16 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace corral {
-
-/// A transition of a model's process.
-struct ProcessNews {
-    ModelId model;
-    Generation generation = 0;
-    ProcessState state = ProcessState::stopped;
-    std::optional<Error> error;  ///< what those who wait for a start are told when it failed
-    std::string ending;          ///< how the process ended; empty while it lives or never lived
-};
 
 class ModelProcess : public std::enable_shared_from_this<ModelProcess> {
 public:
@@ -49,6 +44,8 @@ public:
     void adopt(const std::shared_ptr<const Config>& config);
     /// SIGTERM (or the stop command) now, SIGKILL after `grace`; the news tell when it has ended.
     void stop(StopReason reason, Duration grace);
+    /// Of a failure nothing is to be told any more. Requires: it is at rest.
+    void forget();
     /// The owner goes: kills what runs without waiting, and never calls anybody again.
     void abandon() noexcept;
 
@@ -62,6 +59,15 @@ public:
     [[nodiscard]] Duration grace() const noexcept;
     /// Why the last start or run ended badly; empty when it did not.
     [[nodiscard]] const std::string& last_failure() const noexcept { return last_failure_; }
+    /// The same as data; null when it did not.
+    [[nodiscard]] const std::shared_ptr<const Failure>& failure() const noexcept {
+        return failure_;
+    }
+    /// When it came into its state; nothing before its first start.
+    [[nodiscard]] const std::optional<std::chrono::system_clock::time_point>& since()
+        const noexcept {
+        return entered_at_;
+    }
 
 private:
     struct Run;
@@ -75,7 +81,9 @@ private:
     void terminate();
     void arm(TimePoint at);
     void announce(const Announce& news);
-    [[nodiscard]] std::optional<Error> error_of(const Announce& news) const;
+    [[nodiscard]] std::optional<Error> error_of(const Announce& news);
+    [[nodiscard]] std::string asked_address() const;
+    [[nodiscard]] std::string ending_of(const Announce& news) const;
     void log_transition(const Announce& news) const;
     void on_exit(const RunPtr& run, ExitStatus status);
     [[nodiscard]] LaunchSpec spec_for(const std::vector<std::string>& words, const Run& run) const;
@@ -88,7 +96,16 @@ private:
     static boost::asio::awaitable<void> until_memory_is_back(Self self, RunPtr run);
     static boost::asio::awaitable<void> watch(Self self, RunPtr run);
     static boost::asio::awaitable<void> probe(Self self, RunPtr run);
-    static boost::asio::awaitable<void> run_stop_command(Self self, RunPtr run, Duration patience);
+    static boost::asio::awaitable<void> watch_for_stall(Self self, RunPtr run);
+    static boost::asio::awaitable<void> run_stop_commands(Self self, RunPtr run, bool has_hook);
+    static boost::asio::awaitable<void> stop_commands(Self self, RunPtr run, bool has_hook);
+    static boost::asio::awaitable<std::string> run_command(Self self, RunPtr run, LaunchSpec spec,
+                                                           Duration patience);
+    static boost::asio::awaitable<void> run_hook(Self self, RunPtr run, std::string name,
+                                                 std::vector<std::string> words, Duration patience);
+    void start_hook(const RunPtr& run, std::string name, const std::vector<std::string>& words);
+    void end_stop_commands(const RunPtr& run);
+    void warn_of_command(const Run& run, std::string_view name, std::string_view failure) const;
 
     boost::asio::any_io_executor executor_;
     Launcher& launcher_;
@@ -110,7 +127,6 @@ private:
     TimePoint started_{};  // of the current or last start
     TimePoint stop_began_{};
     std::optional<StopReason> stop_reason_;
-    Duration stop_grace_{0};
     RunPtr run_;  // null when no process runs
     std::shared_ptr<const Endpoint> endpoint_;
     std::string launch_error_;  // why the last launch failed
@@ -118,6 +134,10 @@ private:
     ExitStatus last_status_;
     std::string last_output_;
     std::string last_failure_;
+    std::shared_ptr<const Failure> failure_;  // of last_failure_
+    TimePoint entered_{};                     // the state that it is in
+    std::optional<std::chrono::system_clock::time_point> entered_at_;
+    bool was_ready_ = false;  // the current or last run
 };
 
 }  // namespace corral

@@ -6,7 +6,9 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
+#include <optional>
 #include <utility>
 
 namespace corral {
@@ -59,4 +61,28 @@ asio::awaitable<void> ModelProcess::probe(Self self, RunPtr run) {
         pause = std::min(pause * 3 / 2, longest_pause);
     }
 }
+/// A start that neither prints nor reads has failed, however much time it would still have. What
+/// cannot be told counts as work.
+asio::awaitable<void> ModelProcess::watch_for_stall(Self self, RunPtr run) {
+    const Duration limit = self->model_->start_stall_timeout;
+    const Duration pause = std::clamp(limit / 10, Duration(20), Duration(1'000));
+    std::optional<std::uint64_t> last = run->child->activity();
+    TimePoint worked = Clock::now();
+    while (run->probing && last) {
+        const TimePoint next = Clock::now() + pause;
+        const Woken woken = co_await run->over.wait(next);
+        if (woken != Woken::deadline || !run->probing) {
+            co_return;
+        }
+        const std::optional<std::uint64_t> seen = run->child->activity();
+        if (seen != last) {
+            last = seen;
+            worked = Clock::now();
+        } else if (Clock::now() - worked >= limit) {
+            self->feed(Stalled{});
+            co_return;
+        }
+    }
+}
+
 }  // namespace corral

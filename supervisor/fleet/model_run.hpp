@@ -11,13 +11,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace corral {
 
 /// Shared by the coroutines that watch it.
 struct ModelProcess::Run {
-    explicit Run(const boost::asio::any_io_executor& executor) : over(executor) {}
+    explicit Run(const boost::asio::any_io_executor& executor) : over(executor), enough(executor) {}
     std::unique_ptr<Child> child;
     std::uint16_t port = 0;
     std::shared_ptr<const Endpoint> endpoint;
@@ -30,6 +31,11 @@ struct ModelProcess::Run {
     std::string intruder;       // who else answers at its address; empty: nobody
     TimePoint intruder_seen{};  // at first
     MemoryReturn gpu_memory;
+    /// Stop commands are at work: the process counts as gone when they are done, too, because they
+    /// may be what ends the rest of it (a container).
+    bool stopping = false;
+    Wakeup enough;  // commands that run beside it are to end now: it is killed
+    std::optional<ExitStatus> held_exit;  // meanwhile
 };
 
 }  // namespace corral

@@ -5,6 +5,7 @@
 #include "supervisor/fleet/raised.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 #include <variant>
@@ -35,12 +36,15 @@ Lease::Impl::~Impl() {
         return;
     }
     if (const std::shared_ptr<Yard> alive = yard.lock()) {
-        alive->post_quietly(Released{model->id, generation});
+        alive->post_quietly(Released{model->id, generation, counts == Counts::yes});
     }
 }
 
-Yard::Waiter::Waiter(std::shared_ptr<Yard> yard, const ModelId& model)
-    : woken(yard->executor_), yard_(std::move(yard)), ticket_(++yard_->last_ticket_) {
+Yard::Waiter::Waiter(std::shared_ptr<Yard> yard, const ModelId& model, Touches touches)
+    : woken(yard->executor_),
+      yard_(std::move(yard)),
+      ticket_(++yard_->last_ticket_),
+      touches_(touches) {
     if (yard_->abandoned_) {
         answer.emplace(Error(Errc::shutting_down, Blame::internal, "Corral is shutting down."));
         return;
@@ -122,6 +126,8 @@ void Yard::carry_out(const SchedulerCommand& command) {
         process_of(start->model).start(config_, start->generation);
     } else if (const auto* stop = std::get_if<Stop>(&command)) {
         process_of(stop->model).stop(stop->reason, grace_of(stop->model));
+    } else if (const auto* forgotten = std::get_if<Forget>(&command)) {
+        process_of(forgotten->model).forget();
     } else if (const auto* wake = std::get_if<WakeAt>(&command)) {
         wake_at(wake->at);
     }
@@ -142,9 +148,10 @@ std::optional<Lease> Yard::attach(const ModelId& model) {
 }
 
 void Yard::grant(const Grant& grant) {
-    // Made first: when whoever asked has gone, its destruction gives the place back.
-    Lease lease = make_lease(grant.model, grant.generation, Counts::yes);
     const auto found = waiters_.find(grant.ticket);
+    // Made in any case: when whoever asked has gone, its destruction gives the place back.
+    Lease lease = make_lease(grant.model, grant.generation,
+                             found != waiters_.end() ? found->second->counts() : Counts::yes);
     if (found == waiters_.end()) {
         return;
     }
@@ -171,13 +178,19 @@ void Yard::wake_at(std::optional<TimePoint> at) {
 
 void Yard::on_news(const ProcessNews& news) {
     if (!news.ending.empty()) {
-        endings_.push_back({news.generation, news.ending});
+        endings_.push_back({news.generation, {news.ending, news.failure}});
         if (endings_.size() > endings_max) {
             endings_.pop_front();
         }
     }
-    post(ProcessChanged{news.model, news.state, news.error});
+    // The scheduler has forgotten a failure by itself, and may have started the model since.
+    if (news.from != ProcessState::failed || news.state != ProcessState::stopped) {
+        post(ProcessChanged{news.model, news.state, news.error});
+    }
     changed_.notify_all();
+    if (listener_) {
+        listener_(news);
+    }
 }
 
 ModelProcess& Yard::process_of(const ModelId& model) {
@@ -262,21 +275,26 @@ bool Yard::serves(const ModelId& model, Generation generation) const {
     return !abandoned_ && seen.generation == generation && seen.serving;
 }
 
-std::optional<std::string> Yard::ending(Generation generation) const {
+const PostMortem* Yard::ending(Generation generation) const {
     const auto found = std::find_if(endings_.begin(), endings_.end(), [&](const Ending& ending) {
         return ending.generation == generation;
     });
-    return found != endings_.end() ? std::optional(found->text) : std::nullopt;
+    return found != endings_.end() ? &found->story : nullptr;
 }
 
 std::vector<ModelStatus> Yard::models() const {
     std::vector<ModelStatus> out;
     out.reserve(config_->models.size());
+    const TimePoint now = Clock::now();
     for (const ModelConfig& model : config_->models) {
         ModelStatus status;
         status.id = model.id;
-        const Scheduler::View seen = scheduler_.view(model.id);
+        const Scheduler::View seen = scheduler_.view(model.id, now);
         status.state = seen.state;
+        status.failures = seen.failures;
+        if (seen.retry_at) {
+            status.retry_in = std::chrono::duration_cast<Duration>(*seen.retry_at - now);
+        }
         status.in_flight = seen.in_flight;
         status.waiting = seen.waiting;
         const auto found = processes_.find(model.id);
@@ -284,6 +302,8 @@ std::vector<ModelStatus> Yard::models() const {
             status.pid = found->second->pid();
             status.port = found->second->port();
             status.last_failure = found->second->last_failure();
+            status.failure = found->second->failure();
+            status.since = found->second->since();
         }
         out.push_back(std::move(status));
     }

@@ -18,12 +18,14 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace corral {
 
-/// Whether a lease is in flight for the scheduler, or only looks on.
-enum class Counts : bool { no, yes };
+/// Whether a lease is in flight for the scheduler (and its end is what the TTL counts from), or
+/// only looks on.
+enum class Counts : std::uint8_t { no, untouched, yes };
 
 class Yard : public std::enable_shared_from_this<Yard> {
 public:
@@ -35,17 +37,21 @@ public:
     /// destroyed; a lease that was granted meanwhile and not taken goes back.
     class Waiter {
     public:
-        Waiter(std::shared_ptr<Yard> yard, const ModelId& model);
+        Waiter(std::shared_ptr<Yard> yard, const ModelId& model, Touches touches);
         ~Waiter();
         Waiter(const Waiter&) = delete;
         Waiter& operator=(const Waiter&) = delete;
         [[nodiscard]] Ticket ticket() const noexcept { return ticket_; }
+        [[nodiscard]] Counts counts() const noexcept {
+            return touches_ == Touches::yes ? Counts::yes : Counts::untouched;
+        }
         std::optional<Result<Lease>> answer;
         Wakeup woken;
 
     private:
         std::shared_ptr<Yard> yard_;
         Ticket ticket_;
+        Touches touches_;
     };
 
     /// Decides and carries out, now, or after the event in progress.
@@ -75,7 +81,8 @@ public:
     /// True while this run of the model is ready and was not told to go.
     [[nodiscard]] bool serves(const ModelId& model, Generation generation) const;
     /// How a run ended, if it did lately.
-    [[nodiscard]] std::optional<std::string> ending(Generation generation) const;
+    [[nodiscard]] const PostMortem* ending(Generation generation) const;
+    void listen(Fleet::OnNews listener) { listener_ = std::move(listener); }
     [[nodiscard]] bool idle() const noexcept { return abandoned_ || scheduler_.idle(); }
     [[nodiscard]] bool closing() const noexcept { return abandoned_ || scheduler_.closing(); }
     /// Notified at every transition of a process, and when models were told to go.
@@ -106,12 +113,13 @@ private:
     std::unordered_map<ModelId, std::shared_ptr<ModelProcess>> processes_;
     struct Ending {
         Generation generation = 0;
-        std::string text;
+        PostMortem story;
     };
     std::deque<Ending> endings_;  // the last few, newest last
     boost::asio::steady_timer timer_;
     std::uint64_t armed_ = 0;
     Wakeup changed_;
+    Fleet::OnNews listener_;
     TaskGroup tasks_;
 };
 

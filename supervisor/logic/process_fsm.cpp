@@ -1,6 +1,7 @@
 // The table of ProcessFsm. Read it with docs/architecture.md, "The life of a model".
 #include "supervisor/logic/process_fsm.hpp"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <string>
@@ -21,7 +22,9 @@ struct ProcessFsm::Row {
     Action on_spawned;
     Action on_spawn_failed;
     Action on_healthy;
+    Action on_stalled;
     Action on_exited;
+    Action on_grace_begins;
     Action on_timer;
     Action on_close;
 };
@@ -33,20 +36,20 @@ const ProcessFsm::Row& ProcessFsm::row_of(ProcessState state) noexcept {
     // A timer or a probe that was cancelled may still be delivered: ignored, never impossible.
     // clang-format off
     static constexpr std::array<Row, 6> table{{
-        // WantUp, WantDown, Spawned, SpawnFailed,
-        // Healthy, Exited, TimerFired, Close
-        /* stopped  */ {&F::begin, no, bad, bad,
-                        no, bad, no, &F::shut},
-        /* starting */ {no, &F::abort_start, &F::begin_probing, &F::fail_spawn,
-                        &F::become_ready, &F::end_early, &F::load_deadline, &F::close_start},
-        /* ready    */ {no, &F::retire, bad, bad,
-                        no, &F::crash, no, &F::close_ready},
-        /* stopping */ {&F::remember_up, &F::hurry, &F::spawned_late, &F::finish,
-                        no, &F::finish, &F::escalate, &F::close_stopping},
-        /* failed   */ {&F::begin, &F::forget, bad, bad,
-                        no, bad, no, &F::shut},
-        /* closed   */ {no, no, bad, bad,
-                        no, bad, no, no},
+        // WantUp, WantDown, Spawned, SpawnFailed, Healthy,
+        // Stalled, Exited, GraceBegins, TimerFired, Close
+        /* stopped  */ {&F::begin, no, bad, bad, no,
+                        no, bad, no, no, &F::shut},
+        /* starting */ {no, &F::abort_start, &F::begin_probing, &F::fail_spawn, &F::become_ready,
+                        &F::stall, &F::end_early, no, &F::load_deadline, &F::close_start},
+        /* ready    */ {no, &F::retire, bad, bad, no,
+                        no, &F::crash, no, no, &F::close_ready},
+        /* stopping */ {&F::remember_up, &F::hurry, &F::spawned_late, &F::finish, no,
+                        no, &F::finish, &F::begin_grace, &F::escalate, &F::close_stopping},
+        /* failed   */ {&F::begin, &F::forget, bad, bad, no,
+                        no, bad, no, no, &F::shut},
+        /* closed   */ {no, no, bad, bad, no,
+                        no, bad, no, no, no},
     }};
     // clang-format on
     return table[static_cast<std::size_t>(state)];
@@ -55,8 +58,8 @@ const ProcessFsm::Row& ProcessFsm::row_of(ProcessState state) noexcept {
 std::vector<ProcessCommand> ProcessFsm::step(const ProcessEvent& event, TimePoint now) {
     const Row& row = row_of(state_);
     const std::array<Action, std::variant_size_v<ProcessEvent>> actions{
-        row.on_want_up, row.on_want_down, row.on_spawned, row.on_spawn_failed,
-        row.on_healthy, row.on_exited,    row.on_timer,   row.on_close};
+        row.on_want_up, row.on_want_down, row.on_spawned,      row.on_spawn_failed, row.on_healthy,
+        row.on_stalled, row.on_exited,    row.on_grace_begins, row.on_timer,        row.on_close};
     Step step{event, now, {}};
     (this->*actions[event.index()])(step);
     return std::move(step.commands);
@@ -118,7 +121,8 @@ void ProcessFsm::abort_start(Step& step) {
     move(step, ProcessState::stopping, Cause::told_to_stop);
     if (wanted_.has_stop_command) {
         step.commands.emplace_back(Terminate{});
-        stop_in(step, wanted_.stop_grace);
+        grace_ = wanted_.stop_grace;
+        stop_in(step, wanted_.stop_command_time + grace_);
     } else {
         killed_ = true;
         step.commands.emplace_back(Kill{});
@@ -148,17 +152,28 @@ void ProcessFsm::end_early(Step& step) {
 }
 
 void ProcessFsm::load_deadline(Step& step) {
-    stop_cause_ = Cause::not_ready;
-    move(step, ProcessState::stopping, Cause::not_ready);
+    give_up_start(step, Cause::not_ready);
+}
+
+void ProcessFsm::stall(Step& step) {
+    give_up_start(step, Cause::stalled);
+}
+
+void ProcessFsm::give_up_start(Step& step, Cause cause) {
+    stop_cause_ = cause;
+    move(step, ProcessState::stopping, cause);
     step.commands.emplace_back(Terminate{});
-    stop_in(step, wanted_.stop_grace);
+    grace_ = wanted_.stop_grace;
+    stop_in(step, wanted_.stop_command_time + grace_);
 }
 
 void ProcessFsm::retire(Step& step) {
     stop_cause_ = Cause::told_to_stop;
     move(step, ProcessState::stopping, Cause::told_to_stop);
     step.commands.emplace_back(Terminate{});
-    stop_in(step, std::get<WantDown>(step.event).grace);
+    const auto& [grace, commands_time] = std::get<WantDown>(step.event);
+    grace_ = grace;
+    stop_in(step, commands_time + grace);
 }
 
 void ProcessFsm::crash(Step& step) {
@@ -174,7 +189,22 @@ void ProcessFsm::remember_up(Step& step) {
 /// A second wish to stop never prolongs the first, and takes back a remembered start.
 void ProcessFsm::hurry(Step& step) {
     again_.reset();
-    const TimePoint sooner = step.now + std::get<WantDown>(step.event).grace;
+    const auto& [grace, commands_time] = std::get<WantDown>(step.event);
+    hurry_up(step, grace, commands_time);
+}
+
+void ProcessFsm::hurry_up(Step& step, Duration grace, Duration commands_time) {
+    grace_ = std::min(grace_, grace);
+    const TimePoint sooner = step.now + commands_time + grace;
+    if (!killed_ && sooner < stop_by_) {
+        stop_by_ = sooner;
+        step.commands.emplace_back(ArmTimer{stop_by_});
+    }
+}
+
+/// What the commands did not need of their time is not given to the process.
+void ProcessFsm::begin_grace(Step& step) {
+    const TimePoint sooner = step.now + grace_;
     if (!killed_ && sooner < stop_by_) {
         stop_by_ = sooner;
         step.commands.emplace_back(ArmTimer{stop_by_});
@@ -196,8 +226,8 @@ void ProcessFsm::finish(Step& step) {
         move(step, ProcessState::closed, Cause::closing);
         return;
     }
-    const ProcessState rest =
-        stop_cause_ == Cause::not_ready ? ProcessState::failed : ProcessState::stopped;
+    const bool gave_up = stop_cause_ == Cause::not_ready || stop_cause_ == Cause::stalled;
+    const ProcessState rest = gave_up ? ProcessState::failed : ProcessState::stopped;
     move(step, rest, stop_cause_);
     if (again_) {
         const ProcessEvent up = *std::exchange(again_, std::nullopt);
@@ -235,23 +265,22 @@ void ProcessFsm::close_ready(Step& step) {
     stop_cause_ = Cause::closing;
     move(step, ProcessState::stopping, Cause::closing);
     step.commands.emplace_back(Terminate{});
-    stop_in(step, std::get<CloseProcess>(step.event).grace);
+    const auto& [grace, commands_time] = std::get<CloseProcess>(step.event);
+    grace_ = grace;
+    stop_in(step, commands_time + grace);
 }
 
 void ProcessFsm::close_stopping(Step& step) {
     closing_ = true;
     again_.reset();
-    const TimePoint sooner = step.now + std::get<CloseProcess>(step.event).grace;
-    if (!killed_ && sooner < stop_by_) {
-        stop_by_ = sooner;
-        step.commands.emplace_back(ArmTimer{stop_by_});
-    }
+    const auto& [grace, commands_time] = std::get<CloseProcess>(step.event);
+    hurry_up(step, grace, commands_time);
 }
 
 std::string_view cause_name(Cause cause) noexcept {
-    constexpr std::array<std::string_view, 8> names{"wanted",       "healthy",   "spawn_failed",
-                                                    "died_early",   "not_ready", "crashed",
-                                                    "told_to_stop", "closing"};
+    constexpr std::array<std::string_view, 9> names{"wanted",     "healthy",      "spawn_failed",
+                                                    "died_early", "not_ready",    "stalled",
+                                                    "crashed",    "told_to_stop", "closing"};
     const auto index = static_cast<std::size_t>(cause);
     return index < names.size() ? names[index] : "unknown";
 }

@@ -5,7 +5,6 @@
 #include "core/config_difference.hpp"
 
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
@@ -21,6 +20,14 @@ Error not_found(const ModelId& model) {
     return {Errc::model_not_found, Blame::client,
             "there is no model " + quoted(model) +
                 ". What to do: choose one of those that GET /v1/models lists."};
+}
+
+/// Whether a failure of the one says nothing of the other. The port is given by the order of the
+/// models.
+bool is_another(const ModelConfig& before, const ModelConfig& after) {
+    ModelConfig same_port = before;
+    same_port.port = after.port;
+    return same_port != after;
 }
 
 }  // namespace
@@ -88,7 +95,10 @@ void Scheduler::on(const Released& event, TimePoint now) {
         return;
     }
     --model->leases;
-    model->idle_since = now;
+    model->restarts.reset();  // it has served
+    if (event.touches) {
+        model->idle_since = now;
+    }
 }
 
 void Scheduler::on(const ProcessChanged& event, TimePoint now) {
@@ -101,8 +111,13 @@ void Scheduler::on(const ProcessChanged& event, TimePoint now) {
         if (was_starting) {
             model->state = ProcessState::ready;
             model->idle_since = now;
+            model->ready_since = now;
+            if (!model->keep_alive) {  // its next start is somebody's wish, never a loop
+                model->restarts.reset();
+            }
+            model->kept = model->keep_alive && !model->drain;
             model->turn_until = last_ticket_;
-            model->turn_ends = now + max_wait;
+            model->turn_ends = now + config_->limits.max_wait;
         }
         return;
     }
@@ -110,6 +125,13 @@ void Scheduler::on(const ProcessChanged& event, TimePoint now) {
         model->state = ProcessState::stopping;  // the start took too long; we did not ask for it
         model->drain.reset();
     } else if (is_at_rest(event.state)) {
+        if (event.state == ProcessState::failed) {
+            const bool was_ready = model->state == ProcessState::ready;
+            model->restarts.failed(
+                now, was_ready ? std::chrono::duration_cast<Duration>(now - model->ready_since)
+                               : Duration::zero());
+            model->last_error = event.error;
+        }
         model->state = event.state;
         model->leases = 0;
         model->drain.reset();
@@ -126,12 +148,18 @@ void Scheduler::on(const Unload& event, TimePoint) {
     if (model == nullptr) {
         return;
     }
+    model->kept = false;
+    forget_failures(*model);
     refuse_waiting(*model, {Errc::unloaded, Blame::internal,
                             "model " + quoted(model->id) +
                                 " was unloaded while the request waited for it. What to do: send "
                                 "the request again, which loads the model again."});
     if (model->state == ProcessState::starting || model->state == ProcessState::ready) {
         model->drain = StopReason::unload;
+    }
+    if (event.force && model->leases > 0) {
+        model->leases = 0;  // the books of this run are closed, as after a crash
+        stop(*model, StopReason::unload);
     }
 }
 
@@ -145,6 +173,7 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
         if (config == nullptr) {
             refuse_waiting(model, not_found(id));
             model.configured = false;
+            model.kept = false;
             model.seat = router_.adopt(old_router, model.seat, id);
         } else {
             model.configured = true;
@@ -162,6 +191,8 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
             config.concurrency_limit != 0 ? config.concurrency_limit : default_concurrency_limit;
         model.ttl = config.ttl;
         model.priority = config.priority;
+        model.keep_alive = config.keep_alive;
+        model.kept = model.kept && model.keep_alive;
     }
     claims_.clear();
     running_.clear();
@@ -173,7 +204,14 @@ void Scheduler::on(const Reconfigure& event, TimePoint) {
 /// A process goes on when its definition is what it was started with: also one that a config in
 /// between had changed or removed, if it has not ended yet.
 void Scheduler::keep_or_drain(Model& model, const ModelConfig* config) {
+    if (model.restarts.failures() > 0 && config != nullptr && model.definition &&
+        is_another(*model.definition, *config)) {
+        model.restarts.reset();
+    }
     if (model.state != ProcessState::starting && model.state != ProcessState::ready) {
+        if (is_at_rest(model.state) && config != nullptr) {
+            model.definition = {config_, config};
+        }
         return;
     }
     if (config != nullptr && same_process(*model.definition, *config)) {
@@ -193,6 +231,7 @@ void Scheduler::on(const Tick&, TimePoint) {
 void Scheduler::on(const Close& event, TimePoint) {
     close_by_ = close_by_ ? std::min(*close_by_, event.deadline) : event.deadline;
     for (Model* model : active_) {
+        model->kept = false;
         refuse_waiting(*model, {Errc::shutting_down, Blame::internal,
                                 "Corral is shutting down. What to do: try again when it is back."});
     }
@@ -205,11 +244,13 @@ void Scheduler::settle(TimePoint now) {
         stop_everything(now);
     } else {
         stop_drained();
+        refuse_resting(now);
         serve_waiting(now);
+        revive(now);
         expire_idle(now);
     }
     forget_resting();
-    arm_wake();
+    arm_wake(now);
 }
 
 void Scheduler::stop_everything(TimePoint now) {
@@ -252,9 +293,9 @@ void Scheduler::serve_waiting(TimePoint now) {
         return;
     }
     note_running();
-    const auto rank = [now](const Model* model) {
+    const auto rank = [&](const Model* model) {
         const auto& [ticket, arrived] = *model->waiting.begin();
-        const bool overdue = now - arrived >= max_wait;
+        const bool overdue = now - arrived >= config_->limits.max_wait;
         return std::tuple(!overdue, overdue ? 0 : ~model->priority, ticket);  // ~: the higher first
     };
     std::sort(queue.begin(), queue.end(),
@@ -270,7 +311,7 @@ void Scheduler::serve(Model& model, TimePoint now) {
     if (model.state == ProcessState::starting || model.drain) {
         return;
     }
-    const bool overdue = now - model.waiting.begin()->second >= max_wait;
+    const bool overdue = now - model.waiting.begin()->second >= config_->limits.max_wait;
     const Victims found = victims(model);
     rough_decisions_ += found.exact ? 0U : 1U;
     const bool is_held = held(model, found.models);
@@ -324,12 +365,15 @@ void Scheduler::expire_idle(TimePoint now) {
     }
 }
 
-void Scheduler::arm_wake() {
+void Scheduler::arm_wake(TimePoint now) {
     std::optional<TimePoint> next;
     const auto consider = [&next](TimePoint at) { next = next ? std::min(*next, at) : at; };
     for (const Model* model : active_) {
         if (expires(*model)) {
             consider(model->idle_since + model->ttl);
+        }
+        if (wants_revival(*model) && model->restarts.resting(now)) {
+            consider(model->restarts.retry_at());
         }
         if (close_by_ && model->state == ProcessState::ready) {
             consider(*close_by_);
@@ -344,7 +388,7 @@ void Scheduler::arm_wake() {
 /// Models at rest that nobody waits for leave the list; those of an old config leave altogether.
 void Scheduler::forget_resting() {
     std::erase_if(active_, [](Model* model) {
-        model->active = !is_at_rest(model->state) || !model->waiting.empty();
+        model->active = !is_at_rest(model->state) || !model->waiting.empty() || model->kept;
         return !model->active;
     });
     if (models_.size() > config_->models.size()) {
@@ -391,6 +435,7 @@ void Scheduler::start(Model& model) {
 void Scheduler::stop(Model& model, StopReason reason) {
     model.state = ProcessState::stopping;
     model.drain.reset();
+    model.kept = false;
     out_.emplace_back(Stop{model.id, reason});
 }
 
@@ -414,14 +459,23 @@ bool Scheduler::expires(const Model& model) const noexcept {
            !model.drain && model.ttl > Duration::zero() && !close_by_;
 }
 
-Scheduler::View Scheduler::view(const ModelId& model) const {
+Scheduler::View Scheduler::view(const ModelId& model, TimePoint now) const {
     const auto found = models_.find(model);
     if (found == models_.end()) {
         return {};
     }
     const Model& m = found->second;
-    const bool serving = m.state == ProcessState::ready && !m.drain && !close_by_;
-    return {m.state, m.generation, m.leases, static_cast<std::uint32_t>(m.waiting.size()), serving};
+    View out;
+    out.state = m.state;
+    out.generation = m.generation;
+    out.in_flight = m.leases;
+    out.waiting = static_cast<std::uint32_t>(m.waiting.size());
+    out.serving = m.state == ProcessState::ready && !m.drain && !close_by_;
+    out.failures = m.restarts.failures();
+    if (m.restarts.resting(now)) {
+        out.retry_at = m.restarts.retry_at();
+    }
+    return out;
 }
 
 std::uint32_t Scheduler::ahead_of(Ticket ticket) const {
@@ -436,12 +490,6 @@ std::uint32_t Scheduler::ahead_of(Ticket ticket) const {
 
 bool Scheduler::idle() const noexcept {
     return active_.empty();
-}
-
-std::string_view stop_reason_name(StopReason reason) noexcept {
-    constexpr std::array<std::string_view, 5> names{"swap", "ttl", "unload", "config", "shutdown"};
-    const auto index = static_cast<std::size_t>(reason);
-    return index < names.size() ? names[index] : "unknown";
 }
 
 }  // namespace corral

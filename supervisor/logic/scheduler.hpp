@@ -14,6 +14,9 @@
 //  - Otherwise models are decided in the order of their oldest requests: those that have waited for
 //    max_wait first, by arrival; then by priority, the higher first; then by arrival. So a stream
 //    of requests of high priority overtakes a lower one for max_wait only, and then no more.
+//  - A model that failed again and again rests: requests for it are refused (cooling_down) until
+//    its time has come (restart_policy.hpp). One that is kept alive is started again without being
+//    asked for, where nothing has to go for it.
 //  - A request that is older than max_wait keeps the models that it needs gone from taking newer
 //    requests, and starts that would not fit beside it from happening; and so does a swap under
 //    way. Whom it needs gone stays the same while it waits, unless that becomes impossible.
@@ -22,6 +25,7 @@
 #include "core/time.hpp"
 #include "supervisor/logic/process_state.hpp"
 #include "supervisor/logic/router.hpp"
+#include "supervisor/logic/scheduler_books.hpp"
 #include "supervisor/logic/scheduler_messages.hpp"
 
 #include <cstdint>
@@ -34,12 +38,10 @@
 
 namespace corral {
 
-/// How long requests for running models may overtake one that waits for their place. Also how long
-/// a model's turn lasts at most while another one waits.
-inline constexpr Duration max_wait{30'000};
-/// concurrencyLimit when the config says 0.
-inline constexpr std::uint32_t default_concurrency_limit = 10;
-
+/// How long requests for running models may overtake one that waits for their place, where the
+/// config does not say (limits.maxWait). Also how long a model's turn lasts at most while another
+/// one waits.
+inline constexpr Duration max_wait = Limits().max_wait;
 class Scheduler {
 public:
     explicit Scheduler(std::shared_ptr<const Config> config);
@@ -52,9 +54,11 @@ public:
         Generation generation = 0;  ///< of the current or last run
         std::uint32_t in_flight = 0;
         std::uint32_t waiting = 0;
-        bool serving = false;  ///< ready, and not told to go
+        bool serving = false;               ///< ready, and not told to go
+        std::uint32_t failures = 0;         ///< in a row
+        std::optional<TimePoint> retry_at;  ///< it rests until then
     };
-    [[nodiscard]] View view(const ModelId& model) const;
+    [[nodiscard]] View view(const ModelId& model, TimePoint now = TimePoint::max()) const;
     /// How many requests for other models came before this one and wait, too; of an older model's
     /// turn, a priority or a limit it knows nothing. 0 for a ticket that does not wait.
     [[nodiscard]] std::uint32_t ahead_of(Ticket ticket) const;
@@ -71,44 +75,16 @@ public:
     void check_invariants() const;
 
 private:
-    struct Model {
-        ModelId id;
-        Seat seat = 0;
-        std::int64_t priority = 0;
-        ProcessState state = ProcessState::stopped;
-        Generation generation = 0;
-        std::uint64_t rules = 0;                        // which router its start was decided by
-        std::shared_ptr<const ModelConfig> definition;  // of the current or last run
-        std::uint32_t leases = 0;                       // of the current run
-        std::uint32_t limit = default_concurrency_limit;
-        Duration ttl{0};                      // 0: never
-        TimePoint idle_since{};               // end of the last response, or readiness
-        Ticket turn_until = 0;                // tickets up to here waited when it became ready…
-        TimePoint turn_ends{};                // …and are served before the next swap, until then
-        std::map<Ticket, TimePoint> waiting;  // by arrival, with its time
-        std::size_t place = 0;                // in the order of the last pass, if it waits
-        std::vector<Seat> plan;               // of its claim: who has to go for it
-        std::optional<StopReason> drain;      // takes no one in; stops when its leases have ended
-        bool configured = true;
-        bool active = false;  // listed in active_
-    };
-
-    /// A waiting model that holds others back, and the world that it waits for: the models that run
-    /// when it has had its way, itself among them, those that leave anyway not counted.
-    struct Claim {
-        const Model* model;
-        std::vector<Seat> world;
-    };
-    struct Victims {
-        std::vector<Model*> models;
-        bool exact = true;
-    };
+    using Model = books::Model;
+    using Claim = books::Claim;
+    using Victims = books::Victims;
 
     void on(const Request& event, TimePoint now);
     void on(const Cancelled& event, TimePoint now);
     void on(const Released& event, TimePoint now);
     void on(const ProcessChanged& event, TimePoint now);
     void on(const Unload& event, TimePoint now);
+    void on(const Reset& event, TimePoint now);
     void on(const Reconfigure& event, TimePoint now);
     void on(const Tick& event, TimePoint now);
     void on(const Close& event, TimePoint now);
@@ -116,6 +92,9 @@ private:
     void keep_or_drain(Model& model, const ModelConfig* config);
     void settle(TimePoint now);
     void stop_drained();
+    void refuse_resting(TimePoint now);
+    void revive(TimePoint now);
+    void forget_failures(Model& model);
     void stop_everything(TimePoint now);
     void serve_waiting(TimePoint now);
     void serve(Model& model, TimePoint now);
@@ -123,7 +102,7 @@ private:
     void claim(Model& model, const std::vector<Model*>& in_the_way, bool is_held);
     void note_running();
     void expire_idle(TimePoint now);
-    void arm_wake();
+    void arm_wake(TimePoint now);
     void forget_resting();
 
     void grant_oldest(Model& model);
@@ -139,13 +118,15 @@ private:
     [[nodiscard]] bool held(const Model& model, const std::vector<Model*>& in_the_way) const;
     [[nodiscard]] bool busy(const Model& model) const noexcept;
     [[nodiscard]] bool expires(const Model& model) const noexcept;
+    [[nodiscard]] static bool wants_revival(const Model& model) noexcept;
+    [[nodiscard]] static Error rests(const Model& model, TimePoint now);
     void check_model(const Model& model) const;
 
     std::shared_ptr<const Config> config_;
     Router router_;
     std::uint64_t rules_ = 1;  // counts routers
     std::unordered_map<ModelId, Model> models_;
-    std::vector<Model*> active_;  // running or waited for; everything else costs nothing
+    std::vector<Model*> active_;  // running, waited for or to be revived; the rest costs nothing
     std::unordered_map<Ticket, Model*> waiting_;
     std::vector<Claim> claims_;    // of the last pass: who holds others back, in turn
     std::vector<Model*> running_;  // of the last pass: all processes, victims included

@@ -44,7 +44,7 @@ void Scheduler::check_invariants() const {
         waiting += model.waiting.size();
         const bool listed = std::find(active_.begin(), active_.end(), &model) != active_.end();
         if (listed != model.active ||
-            listed != (!is_at_rest(model.state) || !model.waiting.empty())) {
+            listed != (!is_at_rest(model.state) || !model.waiting.empty() || model.kept)) {
             throw std::logic_error("Scheduler: the active list is wrong about " + id.str());
         }
         check_model(model);

@@ -34,15 +34,23 @@ struct Cancelled {
 struct Released {
     ModelId model;
     Generation generation = 0;  ///< as granted; that of an ended run is ignored
+    bool touches = true;        ///< the TTL counts from here
 };
-/// A process is ready, stopping, stopped, failed or closed now. `error`: what its waiters get when
-/// it was starting.
+/// A process is ready, stopping, stopped, failed or closed now. `error`: how it failed, which is
+/// what its waiters get when it was starting.
 struct ProcessChanged {
     ModelId model;
     ProcessState state = ProcessState::stopped;
     std::optional<Error> error;
 };
+/// Those who wait are told; those in flight may end first, unless it is forced. A model that failed
+/// is an unloaded one again.
 struct Unload {
+    ModelId model;
+    bool force = false;  ///< those in flight lose their model now
+};
+/// Its failures are forgotten: the next request tries it at once.
+struct Reset {
     ModelId model;
 };
 struct Reconfigure {
@@ -52,8 +60,8 @@ struct Tick {};  ///< the time of the last WakeAt has come
 struct Close {
     TimePoint deadline;  ///< leases still out then lose their model
 };
-using SchedulerEvent =
-    std::variant<Request, Cancelled, Released, ProcessChanged, Unload, Reconfigure, Tick, Close>;
+using SchedulerEvent = std::variant<Request, Cancelled, Released, ProcessChanged, Unload, Reset,
+                                    Reconfigure, Tick, Close>;
 
 struct Grant {
     Ticket ticket = 0;
@@ -72,9 +80,13 @@ struct Stop {
     ModelId model;
     StopReason reason = StopReason::swap;
 };
+/// A model that failed is an unloaded one now: nothing is to be told of it any more.
+struct Forget {
+    ModelId model;
+};
 struct WakeAt {
     std::optional<TimePoint> at;  ///< replaces the last one; nullopt: no Tick is needed
 };
-using SchedulerCommand = std::variant<Grant, Refuse, Start, Stop, WakeAt>;
+using SchedulerCommand = std::variant<Grant, Refuse, Start, Stop, Forget, WakeAt>;
 
 }  // namespace corral

@@ -55,6 +55,7 @@ void World::make_config() {
         model.argv = {"server"};
         model.concurrency_limit = static_cast<std::uint32_t>(pick(1, 4));
         model.ttl = std::chrono::seconds(chance(50) ? 0 : pick(1, 40));
+        model.keep_alive = chance(20);
         config->models.push_back(model);
     }
     make_rules(*config);
@@ -170,8 +171,14 @@ void World::interfere() {
         static_cast<std::size_t>(pick(0, static_cast<int>(config_->models.size()) - 1));
     if (chance(60)) {
         const ModelId model = config_->models[index].id;
-        note("unload " + model.str());
-        feed(Unload{model});
+        const bool force = chance(30);
+        note((force ? "forced unload " : "unload ") + model.str());
+        forced_ = force ? std::optional(model) : std::nullopt;
+        feed(Unload{model, force});
+        forced_.reset();
+    } else if (chance(20)) {
+        note("reset " + config_->models[index].id.str());
+        feed(Reset{config_->models[index].id});
     } else {
         new_config();
     }
@@ -253,7 +260,7 @@ void World::close() {
 void World::end_lease(const ModelId& model, Generation generation) {
     --processes_[model].leases.at(generation);
     note("release " + model.str());
-    feed(Released{model, generation});
+    feed(Released{model, generation, chance(80)});
 }
 
 // ---- the scheduler's side -----------------------------------------------------------------------
@@ -323,6 +330,8 @@ void World::carry_out(const SchedulerCommand& command) {
         } else {
             feed(stop->model, WantDown{grace});
         }
+    } else if (const auto* forget = std::get_if<Forget>(&command)) {
+        feed(forget->model, WantDown{});
     } else if (const auto* wake = std::get_if<WakeAt>(&command)) {
         const std::uint64_t armed = ++wake_;
         if (wake->at) {
@@ -383,7 +392,8 @@ void World::check_stop(const ModelId& model, StopReason reason) const {
     const Process& process = processes_.at(model);
     const auto leases = process.leases.find(process.generation);
     const bool leased = leases != process.leases.end() && leases->second > 0;
-    if (leased && !(reason == StopReason::shutdown && now_ >= close_by_)) {
+    const bool forced = reason == StopReason::unload && forced_ == model;
+    if (leased && !forced && !(reason == StopReason::shutdown && now_ >= close_by_)) {
         throw Violation("a leased model was stopped");
     }
     if (reason == StopReason::config && as_started(model)) {
@@ -447,6 +457,9 @@ void World::carry_out(const ModelId& model, Process& process, const ProcessComma
         if (news->cause == Cause::spawn_failed || news->cause == Cause::died_early ||
             news->cause == Cause::not_ready || news->cause == Cause::crashed) {
             changed.error = Error(Errc::start_failed, Blame::upstream, "simulated");
+        }
+        if (news->from == ProcessState::failed && news->to == ProcessState::stopped) {
+            return;  // forgotten: the scheduler said so itself
         }
         feed(changed);
     }

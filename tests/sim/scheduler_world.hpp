@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <random>
 #include <set>
@@ -138,6 +139,7 @@ private:
     bool stepping_ = false;
     std::uint64_t wake_ = 0;
     bool closing_ = false;
+    std::optional<ModelId> forced_;  // is being unloaded by force
     TimePoint close_by_;
     Report report_;
     std::deque<std::string> trace_;

@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+
 using namespace corral;
+using namespace std::chrono_literals;
 
 TEST_CASE("secrets are the API keys, secret-sounding env values, and values of such options") {
     ModelConfig model;
@@ -24,28 +27,43 @@ TEST_CASE("a secret that contains another is hidden whole, and hiding always end
     CHECK(hide_secrets("abc", {""}) == "abc");
 }
 
-TEST_CASE("the usual words for a port that is in use are understood") {
-    CHECK(says_port_is_taken("bind(): Address already in use"));
-    CHECK(says_port_is_taken("OSError: [Errno 98] EADDRINUSE"));
-    CHECK(says_port_is_taken("start: couldn't bind HTTP server socket, port: 8080"));
-    CHECK_FALSE(says_port_is_taken("address not mapped"));
-    CHECK_FALSE(says_port_is_taken(""));
-}
-
 TEST_CASE("an early death says how, when, its last words and what to do") {
+    const auto text_of = [](const FailureFacts& facts, Duration after) {
+        return died_early_text(ModelId("x"), *failure_of(facts), after);
+    };
     const std::string text =
-        died_early_text(ModelId("x"), {false, 3}, Duration(120), "line one\nline two");
+        text_of({FailedAt::loading, ExitStatus{false, 3}, "line one\nline two"}, Duration(120));
     CHECK(text.starts_with("model \"x\" could not be started: exit status 3 after 120 ms. "));
     CHECK(text.find("Last output:\nline one\nline two\n") != std::string::npos);
     CHECK(text.find("What to do:") != std::string::npos);
-    CHECK(died_early_text(ModelId("x"), {true, 9}, Duration(65'000), "").find("65.0 s") !=
+    const std::string silent = text_of({FailedAt::loading, ExitStatus{true, 6}, ""}, 65s);
+    CHECK(silent.find("65.0 s") != std::string::npos);
+    CHECK(silent.find("It printed nothing.") != std::string::npos);
+}
+
+TEST_CASE("what is known of the reason stands before how it ended") {
+    // Guards: the first line that a user reads says what is wrong, not only a number.
+    const auto failure =
+        failure_of({FailedAt::loading, ExitStatus{false, 1}, "CUDA error: out of memory"});
+    CHECK(failure->kind == FailureClass::out_of_memory);
+    CHECK(failure->status == "exit status 1");
+    CHECK(died_early_text(ModelId("x"), *failure, Duration(5))
+              .starts_with("model \"x\" could not be started: it ran out of memory: exit status 1 "
+                           "after 5 ms. "));
+    CHECK(ending_text(*failure) ==
+          "it ran out of memory: exit status 1; last output:\nCUDA error: out of memory");
+    const auto stalled = failure_of({FailedAt::stall, std::nullopt, ""});
+    CHECK(stalled_text(ModelId("x"), *stalled, 70s, 60s).find("for the last 60.0 s") !=
           std::string::npos);
-    CHECK(died_early_text(ModelId("x"), {}, Duration(1), "").find("It printed nothing.") !=
-          std::string::npos);
+    const auto launch = failure_of({FailedAt::launch, std::nullopt, "No such file or directory"});
+    CHECK(launch->kind == FailureClass::file_missing);
+    CHECK(launch->last_lines.empty());
 }
 
 TEST_CASE("a model name cannot break the line it stands in") {
-    const std::string text = not_launched_text(ModelId("a\nb"), "why");
+    const auto failure = failure_of({FailedAt::launch, std::nullopt, "why"});
+    const std::string text = not_launched_text(ModelId("a\nb"), *failure, "why");
     CHECK(text.find('\n') == std::string::npos);
-    CHECK(ending_text({false, 0}, "") == "exit status 0; it printed nothing");
+    CHECK(ending_text(*failure_of({FailedAt::serving, ExitStatus{false, 0}, ""})) ==
+          "exit status 0; it printed nothing");
 }

@@ -12,6 +12,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <csignal>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,6 +38,7 @@ struct FakeProcess {
     std::optional<ExitStatus> status;
     std::string lines;
     Listener listener;
+    std::optional<std::uint64_t> activity;
     Wakeup exited;
 
     void exit(ExitStatus how, std::string last = "") {
@@ -73,6 +75,7 @@ public:
     }
     std::string last_lines(std::size_t) const override { return process_->lines; }
     Listener listener(std::uint16_t) const override { return process_->listener; }
+    std::optional<std::uint64_t> activity() const override { return process_->activity; }
 
 private:
     static asio::awaitable<ExitStatus> wait(std::shared_ptr<FakeProcess> process) {

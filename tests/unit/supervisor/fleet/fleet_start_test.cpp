@@ -184,7 +184,8 @@ TEST_CASE("a crash of a ready model leaves its leases valid and explains itself"
     struct Ask {
         static asio::awaitable<void> run(Fleet& fleet, std::uint64_t which,
                                          std::shared_ptr<std::string> out) {
-            *out = co_await fleet.post_mortem(which, 9s);
+            const PostMortem story = co_await fleet.post_mortem(which, 9s);
+            *out = story.text;
         }
     };
     const auto asked = s.start(Ask::run(*s.fleet, generation, explained));
@@ -211,7 +212,8 @@ TEST_CASE(
     struct Ask {
         static asio::awaitable<void> run(Fleet& fleet, std::uint64_t which, Duration patience,
                                          std::shared_ptr<std::string> out) {
-            *out = co_await fleet.post_mortem(which, patience);
+            const PostMortem story = co_await fleet.post_mortem(which, patience);
+            *out = story.text;
         }
     };
     auto text = std::make_shared<std::string>("untouched");

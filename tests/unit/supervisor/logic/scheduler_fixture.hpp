@@ -23,6 +23,7 @@ inline std::string text_of(const SchedulerCommand& command) {
         std::string operator()(const Stop& c) const {
             return "stop " + c.model.str() + ":" + std::string(stop_reason_name(c.reason));
         }
+        std::string operator()(const Forget& c) const { return "forget " + c.model.str(); }
         std::string operator()(const WakeAt&) const { return ""; }
     };
     return std::visit(Namer{}, command);

@@ -341,3 +341,20 @@ TEST_CASE("a waiting request knows how many for other models came before it") {
     CHECK(y.scheduler.ahead_of(6) == 1);
     CHECK(y.scheduler.ahead_of(99) == 0);
 }
+
+TEST_CASE("limits.maxWait is what bounds being overtaken, also when it changes") {
+    // Guards: the bound is the config's, not a constant.
+    auto config = test::config_of({test::model("a"), test::model("b")});
+    config->limits.max_wait = Duration(2'000);
+    Yard y(config);
+    y.request("a");
+    y.ready("a");
+    CHECK(y.request("b").empty());
+    y.pass(Duration(1'999));
+    CHECK(y.request("a") == "grant 3:a");
+    y.pass(Duration(1));
+    CHECK(y.request("a").empty());  // b is overdue
+    auto longer = std::make_shared<Config>(*config);
+    longer->limits.max_wait = Duration(5'000);
+    CHECK(y.step(Reconfigure{longer}) == "grant 4:a");
+}
