@@ -4,14 +4,19 @@
 #include "proxy/api/llama_swap.hpp"
 #include "proxy/api/logs.hpp"
 #include "proxy/api/model_list.hpp"
+#include "proxy/api/model_states.hpp"
 #include "proxy/api/profiles.hpp"
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/naming.hpp"
 #include "proxy/http/target.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace corral::api {
 namespace {
@@ -49,6 +54,27 @@ Listing listing(const Config& config, const ProfileConfig* profile, const StateO
                 std::chrono::system_clock::now().time_since_epoch())};
 }
 
+Error not_found(const std::string& name) {
+    return {Errc::model_not_found, Blame::client,
+            "model not found: \"" + http::safe_text(name, 256) + "\""};
+}
+
+/// What was unloaded: one model, or all that were there; those at rest already are not named.
+std::string unloaded_document(const std::vector<ModelStatus>& before, const ModelId* only,
+                              TimePoint began) {
+    const auto took = std::chrono::duration_cast<Duration>(Clock::now() - began).count();
+    nlohmann::json models = nlohmann::json::array();
+    for (const ModelStatus& status : before) {
+        if ((only == nullptr || status.id == *only) && !is_at_rest(status.state)) {
+            models.push_back({{"model", status.id.str()},
+                              {"was", process_state_name(status.state)},
+                              {"in_flight", status.in_flight}});
+        }
+    }
+    const nlohmann::json out{{"msg", "ok"}, {"took_ms", took}, {"models", std::move(models)}};
+    return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace
 
 StateOf states_of(const Fleet& fleet) {
@@ -58,11 +84,9 @@ StateOf states_of(const Fleet& fleet) {
 awaitable<Result<Answer>> Control::answer(const RouteMatch& match, std::string& model) {
     switch (match.route->kind) {
         case RouteKind::unload_all:
-            co_await context_.fleet.unload_all();
-            co_return text("OK");
+            co_return co_await unload_all(true);
         case RouteKind::api_unload_all:
-            co_await context_.fleet.unload_all();
-            co_return json(R"({"msg":"ok"})");
+            co_return co_await unload_all(false);
         case RouteKind::api_unload_one:
             model = match.rest;
             co_return co_await unload(match.rest);
@@ -90,6 +114,11 @@ Result<Answer> Control::answer_at_once(const RouteMatch& match) const {
             return model_info(match.rest);
         case RouteKind::running:
             return json(running_list(*config_, context_.fleet.models()));
+        case RouteKind::model_states:
+            return json(model_states(*config_, context_.fleet.models()));
+        case RouteKind::api_reset_all:
+        case RouteKind::api_reset_one:
+            return reset(match);
         case RouteKind::profiles:
             return json(profiles_document(*config_, profile));
         case RouteKind::version:
@@ -129,17 +158,64 @@ Result<Answer> Control::stream_log(const std::string& name) const {
     return log_stream(context_.executor, *tail, history);
 }
 
+/// `?force`, `?force=1`, … but not `?force=0` or `?force=false`.
+bool Control::asks_for(std::string_view parameter) const {
+    const auto target = http::parse_target(head_.target);
+    const auto value = target ? http::query_value(target->query, parameter) : std::nullopt;
+    return value && *value != "0" && *value != "false";
+}
+
+Unloading Control::how_to_unload() const {
+    return asks_for("force") ? Unloading::forced : Unloading::drains;
+}
+
 awaitable<Result<Answer>> Control::unload(std::string name) {
     const ModelConfig* model = config_->find(name);
     if (model == nullptr) {
-        co_return Error(Errc::model_not_found, Blame::client,
-                        "model not found: \"" + http::safe_text(name, 256) + "\"");
+        co_return not_found(name);
     }
-    const auto done = co_await context_.fleet.unload(model->id);
+    const std::vector<ModelStatus> before = context_.fleet.models();
+    const TimePoint began = Clock::now();
+    const auto done = co_await context_.fleet.unload(model->id, how_to_unload());
     if (!done) {
         co_return done.error();
     }
+    if (asks_for("verbose")) {
+        co_return json(unloaded_document(before, &model->id, began));
+    }
     co_return text("OK");
+}
+
+awaitable<Result<Answer>> Control::unload_all(bool as_text) {
+    const std::vector<ModelStatus> before = context_.fleet.models();
+    const TimePoint began = Clock::now();
+    co_await context_.fleet.unload_all(how_to_unload());
+    if (asks_for("verbose")) {
+        co_return json(unloaded_document(before, nullptr, began));
+    }
+    if (as_text) {
+        co_return text("OK");
+    }
+    co_return json(R"({"msg":"ok"})");
+}
+
+Result<Answer> Control::reset(const RouteMatch& match) const {
+    if (match.route->kind == RouteKind::api_reset_one) {
+        const ModelConfig* model = config_->find(match.rest);
+        if (model == nullptr) {
+            return not_found(match.rest);
+        }
+        if (const auto done = context_.fleet.reset(model->id); !done) {
+            return done.error();
+        }
+        return json(R"({"msg":"ok"})");
+    }
+    for (const ModelConfig& model : config_->models) {
+        if (const auto done = context_.fleet.reset(model.id); !done) {
+            return done.error();
+        }
+    }
+    return json(R"({"msg":"ok"})");
 }
 
 /// Answers when the model is ready, so that a failure can be told.
@@ -152,6 +228,9 @@ awaitable<Result<Answer>> Control::load(std::string& model) {
     const ModelConfig* known = config_->find(*name);
     if (known == nullptr) {
         co_return http::unknown_model(*name, *config_);
+    }
+    if (const auto asked_for = context_.fleet.reset(known->id); !asked_for) {
+        co_return asked_for.error();
     }
     const auto lease = co_await exchange_.admit(*known);
     if (!lease) {

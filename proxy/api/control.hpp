@@ -11,11 +11,13 @@
 #include "proxy/http/exchange.hpp"
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/session.hpp"
+#include "supervisor/fleet/fleet.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace corral::api {
 
@@ -34,7 +36,11 @@ private:
     Result<http::Answer> answer_at_once(const RouteMatch& match) const;
     Result<http::Answer> model_info(const std::string& name) const;
     Result<http::Answer> stream_log(const std::string& name) const;
+    Result<http::Answer> reset(const RouteMatch& match) const;
     boost::asio::awaitable<Result<http::Answer>> unload(std::string name);
+    boost::asio::awaitable<Result<http::Answer>> unload_all(bool as_text);
+    [[nodiscard]] bool asks_for(std::string_view parameter) const;
+    [[nodiscard]] Unloading how_to_unload() const;
     boost::asio::awaitable<Result<http::Answer>> load(std::string& model);
     boost::asio::awaitable<Result<http::Answer>> choose_profile();
 

@@ -18,6 +18,9 @@ enum class RouteKind : std::uint8_t {
     unload_all,       ///< GET /unload: answers the text OK
     api_unload_all,   ///< POST /api/models/unload: answers {"msg":"ok"}
     api_unload_one,   ///< POST /api/models/unload/{model}: rest is the model
+    model_states,     ///< GET /api/models: what each does, and how it failed
+    api_reset_all,    ///< POST /api/models/reset: forgets that models failed
+    api_reset_one,    ///< POST /api/models/reset/{model}: rest is the model
     reload,           ///< POST /api/config/reload
     load,             ///< POST /models/load, llama-server's router: {"model":…}
     upstream,         ///< ANY /upstream/{model}/{path}: http::split_upstream
@@ -39,6 +42,8 @@ struct Route {
     RouteKind kind = RouteKind::health;
     bool auth = true;                ///< an API key is needed where keys are configured
     std::string_view upstream_path;  ///< path that the upstream sees; empty: the same
+    bool loads = true;               ///< inference_query: the model, unless `autoload` says no
+    bool touches = true;  ///< the model's idle time begins anew when the request has ended
 };
 
 struct RouteMatch {

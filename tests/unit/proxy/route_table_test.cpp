@@ -70,6 +70,20 @@ TEST_CASE("every inference path of the contract is served") {
     }
 }
 
+TEST_CASE("looking at a model does not touch it, and only some of it loads one") {
+    // Guards: who polls /slots, /metrics or /props neither keeps a model nor, mostly, loads it.
+    const auto* props = find("GET", "/props").route;
+    CHECK((props->loads && !props->touches));
+    for (const auto* path : {"/slots", "/metrics"}) {
+        CAPTURE(path);
+        const auto* watch = find("GET", path).route;
+        CHECK_FALSE((watch->loads || watch->touches));
+        CHECK(watch->auth);
+    }
+    const auto* voices = find("GET", "/v1/audio/voices").route;
+    CHECK((voices->loads && voices->touches));
+}
+
 TEST_CASE("prefixed paths lose their prefix on the way upstream") {
     CHECK(find("POST", "/v/chat/completions").route->upstream_path == "/chat/completions");
     CHECK(find("POST", "/audioapi/v1/tasks/run").route->upstream_path == "/v1/tasks/run");
@@ -89,6 +103,9 @@ TEST_CASE("control paths") {
     CHECK(leads_to("POST", "/api/models/unload", RouteKind::api_unload_all));
     CHECK(leads_to("POST", "/api/models/unload/org/m", RouteKind::api_unload_one));
     CHECK(find("POST", "/api/models/unload/org/m").rest == "org/m");
+    CHECK(leads_to("GET", "/api/models", RouteKind::model_states));
+    CHECK(leads_to("POST", "/api/models/reset", RouteKind::api_reset_all));
+    CHECK(leads_to("POST", "/api/models/reset/org/m", RouteKind::api_reset_one));
     CHECK(leads_to("POST", "/models/load", RouteKind::load));
     CHECK(leads_to("POST", "/api/config/reload", RouteKind::reload));
     CHECK(find("POST", "/api/config/reload").route->auth);
