@@ -62,7 +62,9 @@ Step Dispatch::route(const RouteMatch& match, Target target, std::string& model)
         case RouteKind::inference_body:
             return NamedByBody{match.route, std::move(target)};
         case RouteKind::inference_query:
-            return inference(*match.route, target, query_model(target), true, model);
+            return match.route->touches
+                       ? inference(*match.route, target, query_model(target), true, model)
+                       : glance(*match.route, target, model);
         case RouteKind::upstream:
             return upstream(target, model);
         case RouteKind::comfyui:
@@ -106,6 +108,25 @@ Step Dispatch::inference(const api::Route& route, const Target& target,
                           : target.query;
     }
     out.to = std::move(*to);
+    return out;
+}
+
+/// A look at a model's server: it does not keep the model loaded, and not every one loads it.
+Step Dispatch::glance(const api::Route& route, const Target& target, std::string& model) const {
+    Step out = inference(route, target, query_model(target), true, model);
+    auto* forward = std::get_if<Forward>(&out);
+    if (forward == nullptr || forward->to.model == nullptr) {
+        return out;
+    }
+    const auto autoload = query_value(target.query, "autoload");
+    const bool loads = route.loads && autoload != "0" && autoload != "false";
+    if (!loads && !is_ready(*forward->to.model)) {
+        return Error(Errc::conflict, Blame::client,
+                     "model " + safe_text(forward->to.model->id.str(), 256) +
+                         " is not loaded, and this request does not load it. What to do: send the "
+                         "model another request first.");
+    }
+    forward->use = loads ? ModelUse::untouched : ModelUse::if_ready;
     return out;
 }
 

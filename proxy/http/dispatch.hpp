@@ -7,6 +7,7 @@
 #include "proxy/api/selectors.hpp"
 #include "proxy/http/answer.hpp"
 #include "proxy/http/head_rules.hpp"
+#include "proxy/http/model_use.hpp"
 #include "proxy/http/naming.hpp"
 #include "proxy/http/target.hpp"
 
@@ -28,6 +29,7 @@ struct Forward {
     Destination to;
     std::string target;    ///< of the request line
     bool metered = false;  ///< what its answer says of tokens and speed is recorded
+    ModelUse use = ModelUse::ordinary;
     bool renames = false;  ///< the body asks for `to.name` and has to carry `to.sent_name`
     api::SelectorLoads::Reservation reservation;  ///< what a spillover counts until its end
 };
@@ -64,6 +66,8 @@ private:
     [[nodiscard]] Step inference(const api::Route& route, const Target& target,
                                  const Result<std::string>& name, bool in_query,
                                  std::string& model) const;
+    [[nodiscard]] Step glance(const api::Route& route, const Target& target,
+                              std::string& model) const;
     [[nodiscard]] Step upstream(const Target& target, std::string& model) const;
     [[nodiscard]] Step comfyui(const Target& target, std::string& model) const;
     [[nodiscard]] Answer moved(std::string location) const;

@@ -198,6 +198,7 @@ private:
     static asio::awaitable<RelayOutcome> run(Forward& forward, Exchange& exchange) {
         const Destination& to = forward.to;
         exchange.set_metered(forward.metered);
+        exchange.set_use(forward.use);
         if (forward.renames) {
             exchange.set_names(to.name, to.sent_name);
         }
