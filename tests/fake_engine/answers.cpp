@@ -110,18 +110,49 @@ private:
     }
 
     bool health() {
+        if (options_.garbage_probe) {
+            return garbage();
+        }
         if (!loaded()) {
             return whole(503, "application/json", loading_error);
         }
         return whole(options_.health_status, "application/json", R"({"status":"ok"})");
     }
 
+    bool garbage() {
+        connection_.send_all("\x01\x02 this is not HTTP\r\nat all\r\n\r\n");
+        return false;
+    }
+
+    /// With --obey a body with "fault": "die", "die-mid-stream", "garbage" or "hang" gets just
+    /// that, and one with "nonce" finds it as the id of its answer.
+    [[nodiscard]] std::string told(std::string_view name) const {
+        const std::string mark = "\"" + std::string(name) + "\": \"";
+        const auto at = options_.obey ? request_.body.find(mark) : std::string::npos;
+        if (at == std::string::npos) {
+            return {};
+        }
+        const auto from = at + mark.size();
+        return request_.body.substr(from, request_.body.find('"', from) - from);
+    }
+    [[nodiscard]] bool told_to(std::string_view what) const { return told("fault") == what; }
+    [[nodiscard]] bool dies_mid_stream() const {
+        return options_.die_mid_stream || told_to("die-mid-stream");
+    }
+    [[nodiscard]] std::string id() const {
+        const std::string nonce = told("nonce");
+        return "\"id\":\"" + (nonce.empty() ? std::string("fake-1") : nonce) + "\",";
+    }
+
     bool inference(const std::string& path) {
-        if (options_.die_on_request) {
+        if (options_.die_on_request || told_to("die")) {
             die(options_);
         }
-        if (options_.garbage) {
-            connection_.send_all("\x01\x02 this is not HTTP\r\nat all\r\n\r\n");
+        if (options_.garbage || told_to("garbage")) {
+            return garbage();
+        }
+        if (told_to("hang")) {
+            connection_.wait_for_close();
             return false;
         }
         if (!options_.raw_response.empty()) {
@@ -139,8 +170,7 @@ private:
             }
             return false;
         }
-        const bool streamed =
-            wants_stream(request_) || options_.die_mid_stream || options_.cut_mid_chunk;
+        const bool streamed = wants_stream(request_) || dies_mid_stream() || options_.cut_mid_chunk;
         if (streamed && options_.status == 200 && !options_.echo) {
             return stream(path);
         }
@@ -191,14 +221,15 @@ private:
                 connection_.send_all("40\r\ndata: cut off he");
                 return false;
             }
-            if (options_.die_mid_stream && i + 1 >= options_.tokens / 2) {
+            if (dies_mid_stream() && i + 1 >= options_.tokens / 2) {
                 die(options_);
             }
         }
-        const std::string usage =
-            "data: {\"id\":\"fake-1\",\"object\":\"chat.completion.chunk\","
-            "\"created\":1,\"model\":" +
-            json_string(options_.model) + ",\"choices\":[],\"usage\":" + usage_json() + "}\n\n";
+        const std::string usage = "data: {" + id() +
+                                  "\"object\":\"chat.completion.chunk\","
+                                  "\"created\":1,\"model\":" +
+                                  json_string(options_.model) +
+                                  ",\"choices\":[],\"usage\":" + usage_json() + "}\n\n";
         const std::string end = wrap(usage) + wrap("data: [DONE]\n\n") + (chunked ? chunk("") : "");
         note_answer();
         return connection_.send_all(end) && chunked && request_.keep_alive;
@@ -215,12 +246,13 @@ private:
         const std::string token = "token" + std::to_string(index) + " ";
         const std::string model = json_string(options_.model);
         if (path.find("chat") == std::string::npos) {
-            return "data: "
-                   "{\"id\":\"fake-1\",\"object\":\"text_completion\",\"created\":1,\"model\":" +
-                   model + ",\"choices\":[{\"index\":0,\"text\":" + json_string(token) +
+            return "data: {" + id() +
+                   "\"object\":\"text_completion\",\"created\":1,\"model\":" + model +
+                   ",\"choices\":[{\"index\":0,\"text\":" + json_string(token) +
                    ",\"finish_reason\":null}]}\n\n";
         }
-        return "data: {\"id\":\"fake-1\",\"object\":\"chat.completion.chunk\",\"created\":1,"
+        return "data: {" + id() +
+               "\"object\":\"chat.completion.chunk\",\"created\":1,"
                "\"model\":" +
                model + ",\"choices\":[{\"index\":0,\"delta\":{\"content\":" + json_string(token) +
                "},\"finish_reason\":null}]}\n\n";
@@ -241,7 +273,8 @@ private:
         const std::string tail =
             ",\"model\":" + json_string(options_.model) + ",\"usage\":" + usage_json() + "}";
         if (path.find("chat") != std::string::npos) {
-            return "{\"id\":\"fake-1\",\"object\":\"chat.completion\",\"created\":1,\"choices\":[{"
+            return "{" + id() +
+                   "\"object\":\"chat.completion\",\"created\":1,\"choices\":[{"
                    "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"hello from "
                    "fake\"},"
                    "\"finish_reason\":\"stop\"}]" +
@@ -259,7 +292,8 @@ private:
         if (path == "/completion" || path == "/infill") {
             return "{\"content\":\"hello from fake\",\"stop\":true" + tail;
         }
-        return "{\"id\":\"fake-1\",\"object\":\"text_completion\",\"created\":1,\"choices\":[{"
+        return "{" + id() +
+               "\"object\":\"text_completion\",\"created\":1,\"choices\":[{"
                "\"index\":0,\"text\":\"hello from fake\",\"finish_reason\":\"stop\"}]" +
                tail;
     }

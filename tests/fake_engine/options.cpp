@@ -3,6 +3,8 @@
 #include "tests/fake_engine/options.hpp"
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <map>
 
 namespace fake {
@@ -20,9 +22,16 @@ Targets targets_of(Options& o) {
     t.flags = {{"never-listen", &o.never_listen},
                {"accept-and-hang", &o.accept_and_hang},
                {"fork-grandchild", &o.fork_grandchild},
+               {"double-fork", &o.double_fork},
+               {"regroup-grandchild", &o.regroup_grandchild},
                {"setsid-grandchild", &o.setsid_grandchild},
                {"ignore-term", &o.ignore_term},
                {"stdout-flood", &o.stdout_flood},
+               {"stderr-flood", &o.stderr_flood},
+               {"binary-output", &o.binary_output},
+               {"close-all", &o.close_all},
+               {"garbage-probe", &o.garbage_probe},
+               {"obey", &o.obey},
                {"endless-line", &o.endless_line},
                {"close-pipes", &o.close_pipes},
                {"echo", &o.echo},
@@ -43,17 +52,17 @@ Targets targets_of(Options& o) {
                  {"status", &o.status},
                  {"signal", &o.signal},
                  {"exit-code", &o.exit_code}};
-    t.texts = {{"host", &o.host},          {"socket", &o.socket},
-               {"model", &o.model},        {"alias", &o.model},
-               {"pid-file", &o.pid_file},  {"record", &o.record},
-               {"events", &o.events},      {"load-until", &o.load_until},
-               {"stderr", &o.stderr_text}, {"stdout", &o.stdout_text},
-               {"gate", &o.gate},          {"raw-response", &o.raw_response}};
-    t.durations = {{"load", &o.load},
-                   {"listen-late", &o.listen_late},
-                   {"interval", &o.interval},
-                   {"flood-for", &o.flood_for},
-                   {"die-after", &o.die_after}};
+    t.texts = {{"host", &o.host},           {"socket", &o.socket},
+               {"model", &o.model},         {"alias", &o.model},
+               {"pid-file", &o.pid_file},   {"record", &o.record},
+               {"events", &o.events},       {"load-until", &o.load_until},
+               {"stderr", &o.stderr_text},  {"stdout", &o.stdout_text},
+               {"gate", &o.gate},           {"raw-response", &o.raw_response},
+               {"exclusive", &o.exclusive}, {"options-from", &o.options_from},
+               {"die-once", &o.die_once},   {"eat-memory", &o.eat_memory}};
+    t.durations = {
+        {"load", &o.load},           {"listen-late", &o.listen_late}, {"interval", &o.interval},
+        {"flood-for", &o.flood_for}, {"term-delay", &o.term_delay},   {"die-after", &o.die_after}};
     return t;
 }
 
@@ -64,18 +73,7 @@ std::string unescape_newlines(std::string text) {
     return text;
 }
 
-}  // namespace
-
-Milliseconds parse_duration(const std::string& text) {
-    char* end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    const std::string unit = end;
-    const double factor = unit == "s" ? 1000.0 : 1.0;
-    return Milliseconds{static_cast<long>(value * factor)};
-}
-
-Options parse_options(const std::vector<std::string>& words) {
-    Options options;
+void read_words(const std::vector<std::string>& words, Options& options) {
     const Targets targets = targets_of(options);
     for (std::size_t i = 0; i < words.size(); ++i) {
         std::string name = words[i];
@@ -106,6 +104,39 @@ Options parse_options(const std::vector<std::string>& words) {
                    span != targets.durations.end()) {
             *span->second = parse_duration(value);
         }
+    }
+}
+
+}  // namespace
+
+Milliseconds parse_duration(const std::string& text) {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    const std::string unit = end;
+    const double factor = unit == "s" ? 1000.0 : 1.0;
+    return Milliseconds{static_cast<long>(value * factor)};
+}
+
+std::size_t parse_size(const std::string& text) {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    double factor = 1.0;
+    for (const char unit : {'K', 'M', 'G'}) {
+        factor *= 1024.0;
+        if (*end == unit) {
+            return static_cast<std::size_t>(value * factor);
+        }
+    }
+    return static_cast<std::size_t>(value);
+}
+
+Options parse_options(const std::vector<std::string>& words) {
+    Options options;
+    read_words(words, options);
+    if (!options.options_from.empty()) {
+        std::ifstream file(options.options_from);
+        const std::vector<std::string> more{std::istream_iterator<std::string>(file), {}};
+        read_words(more, options);
     }
     options.stderr_text = unescape_newlines(options.stderr_text);
     options.stdout_text = unescape_newlines(options.stdout_text);

@@ -20,24 +20,35 @@ struct Options {
     std::string pid_file;            ///< --pid-file: its pid and those of its grandchildren, a line
     std::string record;              ///< --record: request bytes as received, probes left out
     std::string events;              ///< --events: one line for each thing that happened
+    std::string exclusive;     ///< --exclusive FILE: locked while it lives; "overlap" if taken
+    std::string options_from;  ///< --options-from FILE: more words, read at each start
 
     // Starting.
-    Milliseconds load{0};            ///< --load: /health answers 503 so long
-    std::string load_until;          ///< --load-until FILE: /health answers 503 until FILE exists
-    Milliseconds listen_late{0};     ///< --listen-late
-    bool never_listen = false;       ///< --never-listen
-    bool accept_and_hang = false;    ///< --accept-and-hang: /health is not answered either
-    int health_status = 200;         ///< --health-status, once loaded
-    int die_at_start = -1;           ///< --die-at-start CODE
-    std::string stderr_text;         ///< --stderr TEXT, printed at start ("\n" is a new line)
-    std::string stdout_text;         ///< --stdout TEXT
-    bool fork_grandchild = false;    ///< --fork-grandchild: outlives its parent
+    Milliseconds load{0};          ///< --load: /health answers 503 so long
+    std::string load_until;        ///< --load-until FILE: /health answers 503 until FILE exists
+    Milliseconds listen_late{0};   ///< --listen-late
+    bool never_listen = false;     ///< --never-listen
+    bool accept_and_hang = false;  ///< --accept-and-hang: /health is not answered either
+    int health_status = 200;       ///< --health-status, once loaded
+    int die_at_start = -1;         ///< --die-at-start CODE
+    std::string stderr_text;       ///< --stderr TEXT, printed at start ("\n" is a new line)
+    std::string stdout_text;       ///< --stdout TEXT
+    std::string die_once;          ///< --die-once FILE: --die-at-start only until FILE exists
+    bool fork_grandchild = false;  ///< --fork-grandchild: outlives its parent
+    bool double_fork = false;      ///< --double-fork: its grandchild's parent ends at once
+    bool regroup_grandchild =
+        false;  ///< --regroup-grandchild: in a group of its own, SIGTERM ignored
     bool setsid_grandchild = false;  ///< --setsid-grandchild: leaves session, ignores SIGTERM
     bool ignore_term = false;        ///< --ignore-term
+    Milliseconds term_delay{0};      ///< --term-delay: ends so long after SIGTERM
     bool stdout_flood = false;       ///< --stdout-flood: lines as fast as it can, for `flood_for`
+    bool stderr_flood = false;       ///< --stderr-flood: the same on standard error only
     bool endless_line = false;       ///< --endless-line: the same without a line end
+    bool binary_output = false;      ///< --binary-output: NUL bytes, invalid UTF-8, escapes
     Milliseconds flood_for{1000};    ///< --flood-for
+    std::string eat_memory;          ///< --eat-memory SIZE (512M): resident, in steps of 4 MiB
     bool close_pipes = false;        ///< --close-pipes: stdin, stdout and stderr
+    bool close_all = false;          ///< --close-all: every descriptor that it was given
 
     // Answering.
     int tokens = 5;                  ///< --tokens
@@ -51,6 +62,8 @@ struct Options {
     bool cut_mid_chunk = false;      ///< --cut-mid-chunk: closes inside the second chunk
     bool huge_header = false;        ///< --huge-header: one response field of 256 KiB
     bool garbage = false;            ///< --garbage: answers what is not HTTP
+    bool garbage_probe = false;      ///< --garbage-probe: to GET /health, too
+    bool obey = false;               ///< --obey: does what a request's body says, see answers.cpp
     std::string raw_response;        ///< --raw-response FILE: inference answers are these bytes
     bool upgrade = false;            ///< --upgrade: takes any Upgrade and echoes what comes then
     bool linger = false;             ///< --linger: keeps the connection open after those bytes
@@ -68,5 +81,8 @@ struct Options {
 
 /// "300ms", "2s" or "300" (milliseconds).
 [[nodiscard]] Milliseconds parse_duration(const std::string& text);
+
+/// Bytes: "4096", "64K", "512M", "2G".
+[[nodiscard]] std::size_t parse_size(const std::string& text);
 
 }  // namespace fake
