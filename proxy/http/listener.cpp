@@ -12,6 +12,7 @@
 #include <chrono>
 #include <fcntl.h>
 #include <optional>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -24,6 +25,8 @@ constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds out_of_descriptors_pause{100};
 /// One client for each turn of the loop is too few: a turn serves many, and takes as long.
 constexpr int accepts_at_once_max = 64;
+constexpr int bind_pause_ms = 10;
+constexpr int bind_tries_max = 100;  // for a second
 
 struct HostPort {
     std::string host;
@@ -73,6 +76,19 @@ std::vector<ip::tcp::endpoint> resolve(asio::any_io_executor executor, const Hos
     return out;
 }
 
+/// Who restarts Corral right after its guard was killed comes before the old server has noticed and
+/// let go of the port. Nothing is served yet, so this may block.
+void bind_patiently(ip::tcp::acceptor& acceptor, const ip::tcp::endpoint& endpoint,
+                    error_code& ec) {
+    for (int left = bind_tries_max; left > 0; --left) {
+        acceptor.bind(endpoint, ec);
+        if (ec != asio::error::address_in_use) {
+            return;
+        }
+        ::poll(nullptr, 0, bind_pause_ms);
+    }
+}
+
 Result<ip::tcp::acceptor> listen_on(asio::any_io_executor executor, ip::tcp::endpoint endpoint) {
     ip::tcp::acceptor acceptor(executor);
     error_code ec;
@@ -95,7 +111,7 @@ Result<ip::tcp::acceptor> listen_on(asio::any_io_executor executor, ip::tcp::end
     if (endpoint.address().is_v6()) {
         acceptor.set_option(ip::v6_only(!endpoint.address().is_unspecified()), ec);
     }
-    acceptor.bind(endpoint, ec);
+    bind_patiently(acceptor, endpoint, ec);
     if (ec) {
         return fail(ec == asio::error::address_in_use
                         ? "another program listens there (find it with `ss -ltnp`)"
