@@ -223,6 +223,11 @@ Result<ModelProcess::RunPtr> ModelProcess::launch(bool other_port) {
     }
     run->child = std::move(*child);
     run->launched = Clock::now();
+    run->heard_at = run->launched;
+    run->child->on_output([self = run.get()] {  // the run holds the child
+        self->heard_at = Clock::now();
+        self->heard.notify_all();
+    });
     run->deadline = started_ + model_->health_check_timeout;
     return run;
 }

@@ -106,6 +106,7 @@ private:
     void start_hook(const RunPtr& run, std::string name, const std::vector<std::string>& words);
     void end_stop_commands(const RunPtr& run);
     void warn_of_command(const Run& run, std::string_view name, std::string_view failure) const;
+    static boost::asio::awaitable<bool> pause_between_probes(RunPtr run, TimePoint asked);
 
     boost::asio::any_io_executor executor_;
     Launcher& launcher_;

@@ -10,6 +10,7 @@
 #include <exception>
 #include <optional>
 #include <utility>
+#include <variant>
 
 namespace corral {
 
@@ -17,9 +18,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-// mechanics: ready is noticed within 20 ms, and a long load costs ten probes a second.
+// Ready is noticed within a twentieth of the time that the load took, and a long load costs ten
+// probes a second while it is silent.
 constexpr Duration first_pause{5};
 constexpr Duration longest_pause{100};
+constexpr int pauses_in_a_load = 20;
+/// What says that it is ready says so a moment before or after it is.
+constexpr Duration after_output{1};
 
 /// A prober that breaks its promise not to throw counts as "not ready".
 asio::awaitable<bool> ask(Prober& prober, Endpoint endpoint, std::string path, Duration timeout) {
@@ -32,12 +37,35 @@ asio::awaitable<bool> ask(Prober& prober, Endpoint endpoint, std::string path, D
 }
 }  // namespace
 
+/// Until it is time to ask again. Who says something has often just done something, so output
+/// brings the next probe forward: a server that tells of its readiness is believed at once.
+asio::awaitable<bool> ModelProcess::pause_between_probes(RunPtr run, TimePoint asked) {
+    using namespace asio::experimental::awaitable_operators;
+    const TimePoint now = Clock::now();
+    const auto loading = std::chrono::duration_cast<Duration>(now - run->launched);
+    const auto silent = std::chrono::duration_cast<Duration>(now - run->heard_at);
+    const Duration pause =
+        std::clamp(std::min(loading / pauses_in_a_load, silent / 2), first_pause, longest_pause);
+    const TimePoint next = now + pause;
+    if (run->heard_at < asked) {
+        const auto first = co_await (run->heard.wait(next) || run->over.wait(next));
+        const bool heard = first.index() == 0 && std::get<0>(first) == Woken::notified;
+        if (!heard || !run->probing) {
+            co_return run->probing;
+        }
+    }
+    const TimePoint soon = std::max(run->heard_at + after_output, asked + first_pause);
+    const TimePoint then = std::min(soon, next);
+    const Woken woken = co_await run->over.wait(then);
+    co_return run->probing&& woken == Woken::deadline;
+}
+
 /// Asks until the server is ready, the start is over, or its deadline has passed. The deadline
 /// itself is the machine's timer: it fires even when a probe never returns.
 asio::awaitable<void> ModelProcess::probe(Self self, RunPtr run) {
     using namespace asio::experimental::awaitable_operators;
-    Duration pause = first_pause;
     while (run->probing) {
+        const TimePoint asked = Clock::now();
         const Duration left = std::chrono::duration_cast<Duration>(run->deadline - Clock::now());
         const Duration timeout = std::clamp<Duration>(self->config_->limits.probe_timeout,
                                                       Duration(1), std::max(left, Duration(1)));
@@ -53,12 +81,10 @@ asio::awaitable<void> ModelProcess::probe(Self self, RunPtr run) {
             self->feed(Healthy{});
             co_return;
         }
-        const TimePoint next = Clock::now() + pause;
-        const Woken woken = co_await run->over.wait(next);
-        if (woken != Woken::deadline) {
+        const bool goes_on = co_await pause_between_probes(run, asked);
+        if (!goes_on) {
             co_return;
         }
-        pause = std::min(pause * 3 / 2, longest_pause);
     }
 }
 /// A start that neither prints nor reads has failed, however much time it would still have. What

@@ -18,7 +18,8 @@ namespace corral {
 
 /// Shared by the coroutines that watch it.
 struct ModelProcess::Run {
-    explicit Run(const boost::asio::any_io_executor& executor) : over(executor), enough(executor) {}
+    explicit Run(const boost::asio::any_io_executor& executor)
+        : over(executor), heard(executor), enough(executor) {}
     std::unique_ptr<Child> child;
     std::uint16_t port = 0;
     std::shared_ptr<const Endpoint> endpoint;
@@ -27,6 +28,8 @@ struct ModelProcess::Run {
     TimePoint deadline;  // for readiness
     Wakeup over;         // it has left `starting`: nobody needs to probe any more
     bool probing = true;
+    TimePoint heard_at;  // when it last wrote something, `launched` before that
+    Wakeup heard;        // it has written something
     bool ended = false;
     std::string intruder;       // who else answers at its address; empty: nobody
     TimePoint intruder_seen{};  // at first

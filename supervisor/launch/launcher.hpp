@@ -72,6 +72,9 @@ public:
     /// A number that is another one when the tree has printed or read something since it was asked
     /// last; nullopt when that cannot be told.
     [[nodiscard]] virtual std::optional<std::uint64_t> activity() const { return std::nullopt; }
+    /// `heard` is called from the loop whenever the process has written something, at most once a
+    /// turn. An empty function ends that. What it uses must outlive this child or be held by it.
+    virtual void on_output(std::function<void()> heard) = 0;
 };
 
 class Launcher {

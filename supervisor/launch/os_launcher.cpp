@@ -26,6 +26,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <optional>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -54,7 +55,10 @@ class OsChild final : public Child {
 public:
     OsChild(std::shared_ptr<ProcessTable> table, std::shared_ptr<Run> run) noexcept
         : table_(std::move(table)), run_(std::move(run)) {}
-    ~OsChild() override { table_->abandon(run_); }
+    ~OsChild() override {
+        run_->pump->on_output({});
+        table_->abandon(run_);
+    }
     OsChild(const OsChild&) = delete;
     OsChild& operator=(const OsChild&) = delete;
 
@@ -71,6 +75,9 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> activity() const override {
         const auto read = bytes_read_by_tree(run_->main.pid);
         return read ? std::optional(*read + run_->pump->ring().byte_count()) : std::nullopt;
+    }
+    void on_output(std::function<void()> heard) override {
+        run_->pump->on_output(std::move(heard));
     }
 
 private:

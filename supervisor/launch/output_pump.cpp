@@ -37,6 +37,9 @@ void OutputPump::wait() {
                              self->close();
                          } else {
                              self->wait();
+                             if (self->heard_) {
+                                 self->heard_();
+                             }
                          }
                      });
 }

@@ -10,8 +10,10 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace corral {
 
@@ -31,6 +33,9 @@ public:
     /// other end. For when every writer that counts has ended.
     void drain_and_close();
 
+    /// Called after each turn that has read something.
+    void on_output(std::function<void()> heard) { heard_ = std::move(heard); }
+
     [[nodiscard]] const OutputRing& ring() const noexcept { return ring_; }
 
 private:
@@ -45,6 +50,7 @@ private:
     OnOutputLine on_line_;
     OutputRing ring_;
     std::uint64_t handed_out_ = 0;  ///< sequence number of the next line to hand out
+    std::function<void()> heard_;
 };
 
 }  // namespace corral

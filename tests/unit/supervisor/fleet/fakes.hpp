@@ -41,6 +41,8 @@ struct FakeProcess {
     std::optional<std::uint64_t> activity;
     Wakeup exited;
 
+    std::function<void()> heard;  ///< call it: the process has written something
+
     void exit(ExitStatus how, std::string last = "") {
         if (!status) {
             if (!last.empty()) {
@@ -76,6 +78,7 @@ public:
     std::string last_lines(std::size_t) const override { return process_->lines; }
     Listener listener(std::uint16_t) const override { return process_->listener; }
     std::optional<std::uint64_t> activity() const override { return process_->activity; }
+    void on_output(std::function<void()> heard) override { process_->heard = std::move(heard); }
 
 private:
     static asio::awaitable<ExitStatus> wait(std::shared_ptr<FakeProcess> process) {
