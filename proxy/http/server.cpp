@@ -7,6 +7,7 @@
 #include "supervisor/fleet/task_group.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace corral::http {
@@ -32,7 +33,14 @@ struct Server::Impl {
 };
 
 Server::Server(asio::any_io_executor executor, Fleet& fleet, LogBook& logs)
-    : impl_(std::make_unique<Impl>(std::move(executor), fleet, logs)) {}
+    : impl_(std::make_unique<Impl>(std::move(executor), fleet, logs)) {
+    // llama-server waits for its idle connections before it ends, for a tenth of a second.
+    fleet.on_stopping([context = std::weak_ptr(impl_->context)](std::uint64_t generation) {
+        if (const auto alive = context.lock()) {
+            alive->pool.forget(PoolKey(generation));
+        }
+    });
+}
 
 Server::~Server() = default;
 

@@ -88,6 +88,16 @@ void UpstreamPool::Waiting::end() noexcept {
     }
 }
 
+void UpstreamPool::forget(const PoolKey& key) {
+    std::erase_if(idle_, [&](Idle& idle) {
+        const bool same = idle.key == key;
+        if (same) {
+            drop(idle.wire);
+        }
+        return same;
+    });
+}
+
 void UpstreamPool::clear() {
     for (auto& idle : idle_) {
         drop(idle.wire);

@@ -75,6 +75,8 @@ public:
         UpstreamPool* pool_ = nullptr;
         std::list<NewConnection>::iterator at_;
     };
+    /// Closes those with this key.
+    void forget(const PoolKey& key);
     /// Closes them all.
     void clear();
     /// How many there are.

@@ -150,6 +150,10 @@ public:
     /// stopped once their requests have ended.
     void apply(std::shared_ptr<const Config> config);
 
+    /// Called from the loop right before a start of a model is told to end, with its generation, so
+    /// that idle connections to it can be closed first. One listener; an empty function ends it.
+    void on_stopping(std::function<void(std::uint64_t)> listener);
+
 private:
     class Impl;
     std::shared_ptr<Impl> impl_;

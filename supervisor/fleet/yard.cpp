@@ -183,6 +183,9 @@ void Yard::on_news(const ProcessNews& news) {
             endings_.pop_front();
         }
     }
+    if (news.state == ProcessState::stopping && on_stopping_) {
+        on_stopping_(news.generation);  // its SIGTERM comes after this news
+    }
     // The scheduler has forgotten a failure by itself, and may have started the model since.
     if (news.from != ProcessState::failed || news.state != ProcessState::stopped) {
         post(ProcessChanged{news.model, news.state, news.error});

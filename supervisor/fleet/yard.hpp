@@ -14,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ public:
     void post_quietly(SchedulerEvent event) noexcept;
 
     void apply(std::shared_ptr<const Config> config);
+    void on_stopping(std::function<void(Generation)> listener) {
+        on_stopping_ = std::move(listener);
+    }
     /// The fleet goes: kills what runs, answers who waits, and never starts anything again.
     void abandon() noexcept;
 
@@ -120,6 +124,7 @@ private:
     std::uint64_t armed_ = 0;
     Wakeup changed_;
     Fleet::OnNews listener_;
+    std::function<void(Generation)> on_stopping_;
     TaskGroup tasks_;
 };
 
