@@ -275,3 +275,21 @@ def test_a_unix_path_that_no_socket_can_have_is_an_error_of_the_config(yard):
     assert done.returncode != 0
     assert "long.yaml:4" in done.stdout + done.stderr
     assert "a Unix socket path has at most 107 bytes" in done.stdout + done.stderr
+
+
+def test_idle_connections_to_a_model_are_closed_before_it_is_told_to_end(yard):
+    """Guards: llama-server waits for them for a tenth of a second before it ends, which every swap
+    would pay for: when a model has stopped, Corral holds no connection to it."""
+    yard.engine("a")
+    corral = yard.serve()
+    with corral.connect() as client:
+        for _ in range(3):
+            assert client.request("POST", "/v1/completions", {"model": "a"}).status == 200
+        assert len(held(yard.ports.start)) == 1, "it is kept for the next"
+        assert client.request("POST", "/api/models/unload/a").status == 200
+        assert held(yard.ports.start) == []
+
+
+def held(port):
+    """Sockets that lead there and belong to a process; TIME_WAIT belongs to none."""
+    return [fields for fields in sockets_to(port) if fields[9] != "0"]

@@ -8,44 +8,8 @@ import socket
 import pytest
 from corral_harness import poll_until
 from corral_http import make_request, wait_briefly
-from corral_processes import (
-    is_alive,
-    open_descriptors,
-    resident_bytes,
-    zombies_of,
-)
-
-
-def ask(model, **more):
-    return make_request("POST", "/v1/completions", {"model": model, **more})
-
-
-def stream_and_hold(corral, engine):
-    """A client in the middle of a stream: its first token is there, the next waits at the gate."""
-    connection = corral.connect()
-    connection.send(ask(engine.name, stream=True))
-    engine.open_gate()
-    response = connection.read_head()
-    assert response.status == 200
-    assert b"token0" in connection.read_chunk()
-    return connection, response
-
-
-def begin(corral, engine):
-    """A client whose stream has begun, without a token: all of several take from one gate."""
-    connection = corral.connect()
-    connection.send(ask(engine.name, stream=True))
-    response = connection.read_head()
-    assert response.status == 200
-    return connection, response
-
-
-def finish(connection, response, engine):
-    """Lets the rest of a held stream out and reads it."""
-    engine.open_gate(100)
-    connection.read_body(response)
-    connection.close()
-    return response
+from corral_processes import is_alive, open_descriptors, resident_bytes, zombies_of
+from corral_streams import ask, begin, finish, stream_and_hold
 
 
 def test_a_model_starts_with_its_first_request_and_only_then(yard):
@@ -450,82 +414,6 @@ def test_many_swaps_leave_no_descriptor_and_no_zombie(yard):
         lambda: len(open_descriptors(corral.server_pid)) <= before, what="descriptors to be closed"
     )
     poll_until(lambda: not zombies_of(corral.server_pid), what="zombies to be reaped")
-
-
-def test_sigterm_ends_everything_and_exits_0(yard):
-    """An idle Corral ends at once, its models before it."""
-    engine = yard.engine("a")
-    corral = yard.serve()
-    corral.chat("a")
-    assert corral.terminate() == 0
-    assert not any(map(is_alive, engine.pids))
-
-
-def test_sigterm_lets_a_stream_end_and_refuses_newcomers(yard):
-    """Who is being served is served to the end; who comes now goes elsewhere."""
-    engine = yard.engine("a", gate=True)
-    corral = yard.serve()
-    with corral.connect() as idle:
-        assert idle.request("GET", "/health").status == 200
-        connection, response = stream_and_hold(corral, engine)
-        corral.signal(signal.SIGTERM)
-
-        def refused():
-            try:
-                corral.connect().close()
-            except OSError:
-                return True
-            return False
-
-        poll_until(refused, what="new connections to be refused")
-        assert idle.read_until_closed() == b"", "an idle connection is closed"
-        assert is_alive(engine.starts[0])
-        assert finish(connection, response, engine).complete
-    assert response.body.endswith(b"[DONE]\n\n")
-    assert corral.wait() == 0
-    assert not any(map(is_alive, engine.pids))
-
-
-def test_sigterm_answers_those_who_still_wait_for_a_model(yard):
-    """A request that waits for a load is refused with 503 instead of being cut."""
-    engine = yard.engine("a", load_until=yard.folder / "never")
-    corral = yard.serve()
-    with corral.connect() as waiting:
-        waiting.send(ask("a"))
-        poll_until(lambda: engine.starts, what="the engine to start")
-        corral.signal(signal.SIGTERM)
-        answer = waiting.read_response()
-    assert answer.status == 503, answer
-    assert answer.error["type"] == "server_error"
-    assert corral.wait() == 0
-    assert not is_alive(engine.starts[0])
-
-
-def test_a_second_sigterm_ends_at_once(yard):
-    """Who signals twice does not want to wait for streams."""
-    engine = yard.engine("a", gate=True, ignore_term=True)
-    corral = yard.serve()
-    connection, response = stream_and_hold(corral, engine)
-    corral.signal(signal.SIGTERM)
-    poll_until(lambda: "finishing" in corral.log, what="the drain to begin")
-    corral.signal(signal.SIGTERM)
-    corral.wait(10)
-    connection.read_body(response)
-    assert not response.complete, "a cut stream must look cut"
-    assert not any(map(is_alive, engine.pids))
-
-
-def test_ctrl_c_reaches_guard_and_server_together_and_still_drains(yard):
-    """A terminal sends SIGINT to the whole group: that is one wish to stop, not two."""
-    engine = yard.engine("a", gate=True)
-    corral = yard.serve()
-    connection, response = stream_and_hold(corral, engine)
-    os.killpg(corral.guard_pid, signal.SIGINT)
-    poll_until(lambda: "finishing" in corral.log, what="the drain to begin")
-    wait_briefly(0.5)
-    assert finish(connection, response, engine).complete
-    assert corral.wait() == 0
-    assert not any(map(is_alive, engine.pids))
 
 
 def test_a_request_during_an_unload_gets_the_next_start(yard):
