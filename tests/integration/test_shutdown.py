@@ -1,4 +1,4 @@
-"""SIGTERM, once and twice: who is being served is served, who waits is told, and nothing is left."""
+"""SIGTERM, once and twice: who is served is served, who waits is told, and nothing is left."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
 """One child for each way to misbehave: what /running shows, what the client is told, that Corral's
-memory stays bounded, that a neighbour is served meanwhile, and that nothing is left of the child."""
+memory stays bounded, that a neighbour is served meanwhile, and that nothing of it is left."""
 
 import json
 

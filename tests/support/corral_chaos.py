@@ -1,8 +1,8 @@
 """What a chaos test is made of: clients that know which answers are right, and the things that go
 wrong while they ask. Everything random comes from one seed.
 
-A client's threads end with `Chaos.stop`; who kills and restarts Corral is the caller's thread, since
-Corral ends with the thread that started it. A wrong answer is kept as one line in `Chaos.wrong`.
+A client's threads end with `Chaos.stop`; who kills and restarts Corral is the caller's thread,
+since Corral ends with the thread that started it. A wrong answer is a line in `Chaos.wrong`.
 """
 
 import collections
@@ -92,7 +92,7 @@ def events_of(engine, word):
 
 def swaps_of(engines):
     """How often a model was started that was not the one started before it."""
-    starts = sorted((at, words[2]) for engine in engines for at, words in events_of(engine, "start"))
+    starts = sorted((at, words[2]) for e in engines for at, words in events_of(e, "start"))
     return sum(1 for before, after in zip(starts, starts[1:]) if before[1] != after[1])
 
 
@@ -312,7 +312,9 @@ class Monkey:
         self.chaos.note(f"next {engine.name}: {words}")
 
     def kill_one(self):
-        for pid in self.chance.sample(self.alive(), k=min(1, len(self.alive()))):
+        alive = self.alive()
+        if alive:
+            pid = self.chance.choice(alive)
             kill_quietly(pid)
             self.chaos.note(f"killed {pid}")
 
@@ -341,7 +343,7 @@ class Monkey:
         self.chaos.note("reload")
 
     def kill_corral(self):
-        """SIGKILL of one of the two processes or of both, and a new one on the same port at once."""
+        """SIGKILL of one of the two processes or of both, and a new one on the port at once."""
         chaos, old = self.chaos, self.chaos.corral
         victims = self.chance.choice((["server"], ["guard"], ["server", "guard"]))
         pids = {"server": old.server_pid, "guard": old.guard_pid}
@@ -362,8 +364,8 @@ class Monkey:
             self.end_escaped(again)
 
     def end_escaped(self, corral):
-        """Who left its engine's process has nobody left that knows of it once both were killed: PDEATHSIG
-        reaches the engines themselves only. A person would have to end it; here it is counted."""
+        """Who left its engine's process has nobody left that knows of it once both were killed:
+        PDEATHSIG reaches the engines only. A person would have to end it; here it is counted."""
         ours = set(descendants(corral.process.pid))
         for engine in self.chaos.engines.values():
             for pid in set(engine.pids) - set(engine.starts) - ours:
