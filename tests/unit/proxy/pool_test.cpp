@@ -75,6 +75,20 @@ TEST_CASE("a connection comes back for its own key only, the newest first") {
     CHECK(setup.taken(PoolKey(1)) == -1);
 }
 
+TEST_CASE("connections to a server that is told to end are closed at once, no other key's") {
+    // Guards: a llama-server waits for idle connections before it ends.
+    PoolSetup setup;
+    const PoolKey going(1);
+    setup.give(going);
+    const int stays = setup.give(PoolKey(2));
+    setup.give(going);
+    setup.pool.forget(going);
+    CHECK(setup.pool.size() == 1);
+    CHECK(setup.taken(going) == -1);
+    CHECK(setup.taken(PoolKey(2)) == stays);
+    setup.pool.forget(going);  // there is nothing to forget
+}
+
 TEST_CASE("of too many the oldest goes, and no other key's") {
     // Guards: the number of idle connections to one server is bounded.
     PoolSetup setup;
