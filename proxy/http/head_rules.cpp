@@ -2,6 +2,7 @@
 
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/http_chars.hpp"
+#include "proxy/http/start_line.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +11,9 @@
 namespace corral::http {
 namespace {
 
-constexpr std::size_t method_bytes_max = 32;
+/// The largest length that every program reads exactly, those that count in doubles included. More
+/// is no body but an attempt at an overflow.
+constexpr std::uint64_t body_length_max = (1ULL << 53U) - 1;
 
 Error bad(std::string detail) {
     return {Errc::bad_request, Blame::client, std::move(detail)};
@@ -94,8 +97,8 @@ std::optional<std::string> read_fields(std::string_view lines, Fields& out) {
 struct Framed {
     std::optional<std::uint64_t> length;
     bool chunked = false;
-    std::string problem;       ///< empty: none
-    bool unsupported = false;  ///< the problem is a coding that we do not know
+    std::string problem;            ///< empty: none
+    Errc code = Errc::bad_request;  ///< of the problem, where a request has it
 };
 
 void read_codings(const Fields& fields, Framed& out) {
@@ -120,7 +123,7 @@ void read_codings(const Fields& fields, Framed& out) {
     }
     if (unknown) {
         out.problem = "a transfer coding other than chunked is not supported";
-        out.unsupported = true;
+        out.code = Errc::unsupported;
     } else if (chunked != 1) {
         out.problem = "chunked is given more than once (RFC 9112 section 6.1)";
     }
@@ -141,6 +144,9 @@ Framed read_framing(const Fields& fields, unsigned minor_version) {
         out.length = chars::decimal(*fields.find("content-length"));
         if (!out.length) {
             out.problem = "Content-Length is not a plain decimal number below 2^63";
+        } else if (*out.length > body_length_max) {
+            out.problem = "Content-Length is larger than any body";
+            out.code = Errc::body_too_large;
         }
     } else if (codings > 0 && minor_version == 0) {
         out.problem = "Transfer-Encoding with HTTP/1.0 (RFC 9112 section 6.1)";
@@ -150,60 +156,11 @@ Framed read_framing(const Fields& fields, unsigned minor_version) {
     return out;
 }
 
-/// `HTTP/1.x` → x; nullopt otherwise.
-std::optional<unsigned> minor_of(std::string_view version) noexcept {
-    if (version.size() == 8 && version.starts_with("HTTP/1.") && version[7] >= '0' &&
-        version[7] <= '9') {
-        return static_cast<unsigned>(version[7] - '0');
-    }
-    return std::nullopt;
-}
-
-bool is_other_major(std::string_view version) noexcept {
-    return version.size() == 8 && version.starts_with("HTTP/") && version[5] >= '0' &&
-           version[5] <= '9' && version[5] != '1' && version[6] == '.' && version[7] >= '0' &&
-           version[7] <= '9';
-}
-
 bool wants_keep_alive(const Fields& fields, unsigned minor_version) noexcept {
     if (fields.lists("connection", "close")) {
         return false;
     }
     return minor_version >= 1 || fields.lists("connection", "keep-alive");
-}
-
-struct RequestLine {
-    std::string_view method, target;
-    unsigned minor_version = 1;
-};
-
-Result<RequestLine> read_request_line(std::string_view line) {
-    RequestLine out;
-    const auto first = line.find(' ');
-    const auto last = line.rfind(' ');
-    if (first == std::string_view::npos || first == last) {
-        return bad("the request line is not `METHOD target HTTP/1.1` (RFC 9112 section 3)");
-    }
-    out.method = line.substr(0, first);
-    out.target = line.substr(first + 1, last - first - 1);
-    const auto version = line.substr(last + 1);
-    if (!chars::is_token(out.method) || out.method.size() > method_bytes_max) {
-        return bad("the method is malformed (RFC 9110 section 9.1)");
-    }
-    const auto minor = minor_of(version);
-    if (!minor && is_other_major(version)) {
-        return refuse(HttpStatus::version_not_supported,
-                      "this server speaks HTTP/1.1 and HTTP/1.0 only");
-    }
-    if (!minor) {
-        return bad("the HTTP version is malformed (RFC 9112 section 2.3)");
-    }
-    // A higher minor version is served as the highest known one (RFC 9110 §2.5).
-    out.minor_version = *minor == 0 ? 0 : 1;
-    if (out.target.empty() || !chars::all_of(out.target, chars::target)) {
-        return bad("the request target has a space, a fragment or a control character");
-    }
-    return out;
 }
 
 /// Brings an absolute-form target into origin-form and gives its authority (RFC 9112 §3.2.2).
@@ -330,40 +287,30 @@ Result<void> check_expect(RequestHead& out) {
     return {};
 }
 
+/// A server behind us that takes the other one of two would read another body than we did.
+Result<void> check_content_type(RequestHead& out) {
+    std::optional<std::string_view> first;
+    for (const Field field : out.fields) {
+        if (!equals_no_case(field.name, "content-type")) {
+            continue;
+        }
+        if (first && *first != field.value) {
+            return bad("Content-Type is given twice (RFC 9110 section 5.3)");
+        }
+        first = field.value;
+    }
+    return {};
+}
+
 Result<void> frame_request(RequestHead& out) {
     auto framed = read_framing(out.fields, out.minor_version);
     if (!framed.problem.empty()) {
-        return framed.unsupported
-                   ? Error(Errc::unsupported, Blame::client, std::move(framed.problem))
-                   : bad(std::move(framed.problem));
+        return Error(framed.code, Blame::client, std::move(framed.problem));
     }
     if (framed.chunked) {
         out.framing = {BodyKind::chunked, 0};
     } else if (framed.length) {
         out.framing = {BodyKind::content_length, *framed.length};
-    }
-    return {};
-}
-
-Result<void> read_status_line(std::string_view line, ResponseHead& out) {
-    const auto minor = minor_of(line.substr(0, 8));
-    if (!minor) {
-        return malformed("the answer does not start with HTTP/1.x");
-    }
-    out.minor_version = *minor == 0 ? 0 : 1;
-    const auto code = line.size() >= 12 ? line.substr(9, 3) : std::string_view{};
-    const bool spaced =
-        line.size() >= 12 && line[8] == ' ' && (line.size() == 12 || line[12] == ' ');
-    if (code.empty() || !spaced || !chars::all_of(code, chars::digit)) {
-        return malformed("the answer's status line is malformed (RFC 9112 section 4)");
-    }
-    out.status = static_cast<unsigned>(*chars::decimal(code));
-    if (out.status < 100 || out.status > 599) {
-        return malformed("the answer's status is not between 100 and 599");
-    }
-    out.reason = line.size() > 13 ? line.substr(13) : std::string_view{};
-    if (!chars::all_of(out.reason, chars::field_value)) {
-        return malformed("the answer's reason phrase has a control character");
     }
     return {};
 }
@@ -444,7 +391,7 @@ Result<RequestHead> parse_request_head(CleanHead clean) {
     if (auto problem = read_fields(head, out.fields)) {
         return bad(*std::move(problem));
     }
-    for (const auto check : {frame_request, check_connection, check_expect}) {
+    for (const auto check : {frame_request, check_connection, check_expect, check_content_type}) {
         if (auto checked = check(out); !checked) {
             return std::move(checked).error();
         }
@@ -471,9 +418,13 @@ Result<ResponseHead> parse_response_head(std::string_view head, const ResponseCo
 Result<ResponseHead> parse_response_head(CleanHead clean, const ResponseContext& context) {
     std::string_view head = clean.text();
     ResponseHead out;
-    if (auto read = read_status_line(next_line(head), out); !read) {
-        return std::move(read).error();
+    const auto line = read_status_line(next_line(head));
+    if (!line) {
+        return line.error();
     }
+    out.status = line->status;
+    out.reason = line->reason;
+    out.minor_version = line->minor_version;
     if (auto problem = read_fields(head, out.fields)) {
         return malformed("the answer's head: " + *problem);
     }
@@ -481,6 +432,9 @@ Result<ResponseHead> parse_response_head(CleanHead clean, const ResponseContext&
         return std::move(framed).error();
     }
     if (out.status == 101) {
+        if (out.minor_version == 0) {
+            return malformed("the answer switches protocols in HTTP/1.0 (RFC 9110 section 7.8)");
+        }
         if (auto checked = check_switch(context, out.fields); !checked) {
             return std::move(checked).error();
         }

@@ -53,8 +53,9 @@ private:
 };
 
 /// Finds the end of a head as its bytes arrive, each looked at once. Refuses early what can never
-/// become clean: bare CR or LF, control bytes, folded lines, too many bytes, lines or fields. One
-/// empty line before a request line is let pass (RFC 9112 §2.2). One scanner a head.
+/// become clean: a first line that is not HTTP, bare CR or LF, control bytes, folded lines, too
+/// many bytes, lines or fields. One empty line before a request line is let pass (RFC 9112 §2.2).
+/// One scanner a head.
 class HeadScanner {
 public:
     explicit HeadScanner(const Limits& limits, HeadOf of = HeadOf::request) noexcept;
@@ -68,10 +69,11 @@ public:
 
 private:
     void scan_byte(std::string_view bytes);
-    void end_line(bool empty);
+    void end_empty_line();
+    void count_line(std::string_view line);
+    void check_start_line(std::string_view line);
     void refuse(std::string reason);
     void too_large(std::string what);
-    void too_many_fields();
 
     std::size_t bytes_max_, line_max_, fields_max_;
     HeadOf of_;
@@ -87,7 +89,7 @@ private:
                                  HeadOf of = HeadOf::request);
 
 struct RequestHead {
-    std::string method;            ///< a token, case kept
+    std::string method;            ///< a token without lower-case letters
     std::string target;            ///< origin-form (starts with "/") or "*"; never empty
     unsigned minor_version = 1;    ///< HTTP/1.x: 0 or 1
     Fields fields;                 ///< all of them, framing and hop-by-hop included
@@ -100,8 +102,8 @@ struct RequestHead {
 };
 
 /// Parses a head, any bytes if they were not scanned yet. Errors are the client's: bad_request 400,
-/// head_too_large 431, unsupported 501 and the exact statuses 414, 417, 505. After any of them the
-/// connection cannot be used on.
+/// body_too_large 413, head_too_large 431, unsupported 501 and the exact statuses 414, 417, 505.
+/// After any of them the connection cannot be used on.
 [[nodiscard]] Result<RequestHead> parse_request_head(CleanHead head);
 [[nodiscard]] Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits);
 

@@ -3,6 +3,7 @@
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/http_chars.hpp"
+#include "proxy/http/start_line.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -46,23 +47,38 @@ void HeadScanner::too_large(std::string what) {
     verdict_ = HeadScan{HeadScan::State::refused, 0, std::move(error)};
 }
 
-void HeadScanner::end_line(bool empty) {
-    if (empty && lines_ > 0) {
+void HeadScanner::end_empty_line() {
+    if (lines_ > 0) {
         verdict_ = HeadScan{HeadScan::State::complete, at_, std::nullopt};
-    } else if (empty && (skipped_empty_line_ || of_ == HeadOf::response)) {
+    } else if (skipped_empty_line_ || of_ == HeadOf::response) {
         refuse("it begins with empty lines");
-    } else if (empty) {
+    } else {
         skipped_empty_line_ = true;
-    } else if (++lines_ > fields_max_ + 1) {
-        too_many_fields();
     }
 }
 
-void HeadScanner::too_many_fields() {
-    too_large("more than " + std::to_string(fields_max_) + " header fields");
+void HeadScanner::count_line(std::string_view line) {
+    ++lines_;
+    if (lines_ == 1) {
+        check_start_line(line);
+    } else if (lines_ > fields_max_ + 1) {
+        too_large("more than " + std::to_string(fields_max_) + " header fields");
+    }
+}
+
+void HeadScanner::check_start_line(std::string_view line) {
+    const auto take = [this](const auto& read) {
+        if (!read) {
+            verdict_ = HeadScan{HeadScan::State::refused, 0, read.error()};
+        }
+    };
+    of_ == HeadOf::request ? take(read_request_line(line)) : take(read_status_line(line));
 }
 
 HeadScan HeadScanner::scan(std::string_view bytes) {
+    if (!verdict_ && of_ == HeadOf::response && lines_ == 0 && !can_begin_status_line(bytes)) {
+        refuse("it does not start with HTTP/1.x");
+    }
     while (!verdict_ && at_ < bytes.size()) {
         // A CR is looked at together with the byte behind it: whatever comes there must be LF.
         const bool after_return = at_ > line_begin_ && bytes[at_ - 1] == '\r';
@@ -71,11 +87,9 @@ HeadScan HeadScanner::scan(std::string_view bytes) {
         if (!after_return && !folded && at_ < end) {
             at_ += find_byte(bytes.substr(at_, end - at_), is_unclean);
             if (at_ > line_begin_ && at_ + 2 <= end && bytes.substr(at_, 2) == "\r\n") {
+                count_line(bytes.substr(line_begin_, at_ - line_begin_));
                 at_ += 2;
                 line_begin_ = at_;
-                if (++lines_ > fields_max_ + 1) {
-                    too_many_fields();
-                }
                 continue;
             }
         }
@@ -101,7 +115,8 @@ void HeadScanner::scan_byte(std::string_view bytes) {
             return refuse("a line ends without a carriage return (RFC 9112 section 2.2)");
         }
         ++at_;
-        end_line(at_ - line_begin_ == 2);
+        const auto line = bytes.substr(line_begin_, at_ - 2 - line_begin_);
+        line.empty() ? end_empty_line() : count_line(line);
         line_begin_ = at_;
         return;
     }

@@ -74,7 +74,13 @@ TEST_CASE("what can never become clean is refused at once") {
     CHECK(refused_after("GET / HTTP/1.1\r\nA: b\r\n c") == 23);
     CHECK(refused_after("\r\n\r\nGET") == 4);
     CHECK(refused_after("\n") == 1);
-    CHECK(refused_after("\r\nHTTP/1.1 200 OK\r\n\r\n", HeadOf::response) == 2);
+    CHECK(refused_after("\r\nHTTP/1.1 200 OK\r\n\r\n", HeadOf::response) == 1);
+    CHECK(refused_after("GET /\r\nHost") == 7);  // HTTP/0.9
+    CHECK(refused_after("\r\nGET / HTTP/2.0\r\n") == 18);
+    CHECK(refused_after("SSH-2.0-x\r\n") == 11);
+    CHECK(refused_after("SSH-2.0-x\r\n", HeadOf::response) == 1);
+    CHECK(refused_after("HTTP/2 200\r\n", HeadOf::response) == 6);
+    CHECK(refused_after("HTTP/1.1 2000\r\nServer", HeadOf::response) == 15);
     const std::string endless(100'000, 'a');
     CHECK(refused_after(endless) == limits.head_line_bytes_max + 3);
     CHECK(status_of(*scan_head(endless, limits).error) == 414);

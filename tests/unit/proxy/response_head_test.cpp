@@ -95,6 +95,7 @@ TEST_CASE("answers with unclean fields or two lengths are never passed on") {
         {false, "RFC 9112 6.3: equal lengths", ok("Content-Length: 5\r\nContent-Length: 5\r\n")},
         {false, "RFC 9112 6.3: list", ok("Content-Length: 5, 5\r\n")},
         {false, "RFC 9110 8.6: negative", ok("Content-Length: -1\r\n")},
+        {false, "RFC 9110 8.6: 2^63-1", ok("Content-Length: 9223372036854775807\r\n")},
         {false, "RFC 9110 8.6: huge", ok("Content-Length: 99999999999999999999\r\n")},
         {false, "RFC 9110 8.6: text", ok("Content-Length: abc\r\n")},
         {false, "RFC 9110 8.6: empty", ok("Content-Length: \r\n")},
@@ -169,6 +170,8 @@ TEST_CASE("a 101 switches to what was asked for, and says so") {
     CHECK_FALSE(accepted("websocket", connection));
     CHECK_FALSE(accepted("websocket", "Upgrade: websocket\r\n"));
     CHECK_FALSE(accepted("a", connection + "Upgrade: a\r\nUpgrade: a\r\n"));
+    const std::string old = "HTTP/1.0 101 Y\r\n" + connection + "Upgrade: a\r\n\r\n";
+    CHECK(parse_response_head(old, {"GET", "a"}, limits).has_error());
 }
 
 TEST_CASE("a connection is reused only when the answer allows it") {
