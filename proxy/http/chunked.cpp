@@ -11,7 +11,7 @@ namespace {
 /// What a chunk's framing may cost without being counted against the sender: the size, CRLF twice,
 /// and a little for a short extension.
 constexpr std::size_t fair_overhead = 32;
-/// A longer size is for a larger chunk than is ever seen whole, or padded with zeros.
+/// A longer size is for a larger chunk than is ever seen whole.
 constexpr unsigned plain_digits_max = 8;
 
 bool is_space(unsigned char c) noexcept {
@@ -83,9 +83,11 @@ bool ChunkDecoder::framing_byte(unsigned char c) {
 bool ChunkDecoder::size_byte(unsigned char c) {
     if (at_ != At::size_space) {
         if (const int digit = chars::hex_value(c); digit >= 0) {
-            left_ = at_ == At::size_first ? 0 : left_;
-            digits_ = at_ == At::size_first ? 1 : digits_ + 1;
-            plain_ = digits_ <= plain_digits_max;
+            const bool first = at_ == At::size_first;
+            left_ = first ? 0 : left_;
+            digits_ = first ? 1 : digits_ + 1;
+            plain_ = first ? c != '0' : plain_ && digits_ <= plain_digits_max;
+            plain_ = plain_ && (c < 'A' || c > 'F');
             at_ = At::size;
             left_ = left_ << 4U | static_cast<std::uint64_t>(digit);
             return digits_ <= 16 || fail("a chunk size has more than 16 digits");

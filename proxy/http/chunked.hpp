@@ -16,8 +16,8 @@ public:
         State state = State::need_more;
         std::size_t consumed = 0;  ///< bytes of the input that were used, payload included
         std::string_view payload;  ///< part of the input; empty unless state is payload
-        /// The payload with its framing when it is a whole chunk without extensions: it can be
-        /// passed on as it came. Else empty.
+        /// The payload with its framing when it is a whole chunk as we would write it, without
+        /// extensions or padding: it can be passed on as it came. Else empty.
         std::string_view chunk;
     };
 
@@ -76,7 +76,7 @@ private:
     std::size_t line_bytes_ = 0;
     std::size_t trailer_bytes_ = 0;
     unsigned digits_ = 0;
-    bool plain_ = false;  ///< the chunk's size line is nothing but a size
+    bool plain_ = false;  ///< the chunk's size line is what chunk_prefix() makes
     At at_ = At::size_first;
     std::string_view reason_;
 };

@@ -183,6 +183,21 @@ TEST_CASE("what follows the body is left for the next message") {
     CHECK(decoder.feed("more").consumed == 0);
 }
 
+TEST_CASE("a chunk is passed on as it came only when we would have written it so") {
+    // Guards: canonical form; what another reader may not understand is written anew.
+    const auto whole = [](std::string_view body) {
+        ChunkDecoder decoder;
+        return std::string(decoder.feed(body).chunk);
+    };
+    CHECK(whole("a\r\n0123456789\r\n0\r\n\r\n") == "a\r\n0123456789\r\n");
+    CHECK(whole("10\r\n0123456789abcdef\r\n").size() == 22);
+    CHECK(whole("A\r\n0123456789\r\n").empty());
+    CHECK(whole("0a\r\n0123456789\r\n").empty());
+    CHECK(whole("a;x\r\n0123456789\r\n").empty());
+    CHECK(whole("a\r\n0123456789\r").empty());
+    CHECK(whole("a\r\n01234").empty());
+}
+
 TEST_CASE("a failed decoder stays failed and says why") {
     ChunkDecoder decoder;
     CHECK(decoder.feed("x").state == State::error);
