@@ -130,24 +130,6 @@ asio::awaitable<Result<std::string>> Exchange::find_model() {
     co_return std::move(*found);
 }
 
-asio::awaitable<Result<std::string>> Exchange::read_body(std::size_t bytes_max) {
-    std::string out;
-    while (!body_.done()) {
-        if (auto read = co_await next_pieces(); !read) {
-            co_return read.error();
-        }
-        for (const auto& piece : pieces_) {
-            if (out.size() + piece.payload.size() > bytes_max) {
-                co_return Error(Errc::body_too_large, Blame::client,
-                                "this body has more than the " + std::to_string(bytes_max) +
-                                    " bytes that are taken here");
-            }
-            out.append(piece.payload);
-        }
-    }
-    co_return out;
-}
-
 asio::awaitable<Result<void>> Exchange::next_pieces() {
     pieces_.clear();
     while (true) {
@@ -248,10 +230,10 @@ ConnectOptions Exchange::connect_options(const UpstreamTimeouts& timeouts) const
 asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::string target) {
     RelayOutcome out;
     const std::string_view name = model.use_model_name.empty() ? sent_name_ : model.use_model_name;
-    if (model.filters.empty()) {
+    if (body_.done() && model.filters.empty()) {
         rename_model(name);
     } else {
-        auto changed = co_await change_body(model.filters, name);
+        const auto changed = co_await prepare_body(model.filters, name);
         if (!changed) {
             out.error = changed.error();
             co_return out;

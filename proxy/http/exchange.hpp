@@ -93,6 +93,7 @@ public:
 private:
     /// What needs no waiting: a model that is ready, a refusal, a use that does not count.
     std::optional<Result<Lease>> admit_now(const ModelConfig& model);
+    asio::awaitable<Result<void>> prepare_body(const Filters& filters, std::string_view name);
     asio::awaitable<Result<void>> next_pieces();
     asio::awaitable<Result<void>> read_more();
     Result<void> scan_pieces();

@@ -84,7 +84,7 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
         out.error = told(endpoint.error(), peer);
         co_return out;
     }
-    auto changed = co_await change_body(peer.filters, sent_name_);
+    const auto changed = co_await prepare_body(peer.filters, sent_name_);
     if (!changed) {
         out.error = changed.error();
         co_return out;
