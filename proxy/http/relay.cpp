@@ -10,6 +10,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,7 +33,7 @@ Error upstream_ended(const error_code& ec, std::string_view when) {
                 (ec == asio::error::eof ? "" : " (" + ec.message() + ")")};
 }
 
-/// The final head as its bytes come in: checked, interim ones passed over.
+/// The heads of an answer as their bytes come in, checked: interim ones, then the final one.
 class AnswerHead {
 public:
     AnswerHead(Wire& upstream, const RequestHead& request, const Limits& limits)
@@ -43,26 +44,24 @@ public:
 
     /// Looks at what was read; nullopt: more has to come.
     [[nodiscard]] std::optional<Result<ResponseHead>> look() {
-        while (true) {
-            auto scan = scanner_.scan(upstream_.in().data());
-            if (scan.state == HeadScan::State::refused) {
-                return Result<ResponseHead>(std::move(*scan.error));
-            }
-            if (scan.state != HeadScan::State::complete) {
-                return std::nullopt;
-            }
-            auto head = parse_response_head(scanner_.clean(upstream_.in().data()), context_);
-            upstream_.in().consume(scan.bytes);
-            if (!head || !head->is_interim()) {
-                return head;
-            }
+        auto scan = scanner_.scan(upstream_.in().data());
+        if (scan.state == HeadScan::State::refused) {
+            return Result<ResponseHead>(std::move(*scan.error));
+        }
+        if (scan.state != HeadScan::State::complete) {
+            return std::nullopt;
+        }
+        auto head = parse_response_head(scanner_.clean(upstream_.in().data()), context_);
+        upstream_.in().consume(scan.bytes);
+        if (head && head->is_interim()) {
+            scanner_.restart();
             if (++interim_ > interim_answers_max) {
                 return Result<ResponseHead>(
                     Error(Errc::upstream_malformed, Blame::upstream,
                           "the model's server sends one interim answer after the other"));
             }
-            scanner_.restart();
         }
+        return head;
     }
 
     [[nodiscard]] bool interim_seen() const noexcept { return interim_ > 0; }
@@ -79,6 +78,26 @@ Error head_not_read(const error_code& ec) {
         return {Errc::upstream_malformed, Blame::upstream, "the head of the answer is too large"};
     }
     return upstream_ended(ec, "before it answered");
+}
+
+/// True for what the client should see of it (RFC 9110 §15.2): 100 is between us and the server,
+/// and what came before HTTP/1.1 does not know of the others.
+bool is_for_client(const ResponseHead& interim, const RequestHead& request, bool has_begun) {
+    return interim.status != 100 && request.minor_version >= 1 && !has_begun;
+}
+
+asio::awaitable<error_code> pass_on_interim(Wire& client, const ResponseHead& head,
+                                            Duration write_timeout) {
+    const ResponseEdit edit;
+    const auto text = serialize_response_head(head, edit);
+    if (!text) {
+        co_return error_code();  // it may be missed
+    }
+    const std::array<asio::const_buffer, 1> buffers{asio::buffer(*text)};
+    client.set_write_deadline(Clock::now() + write_timeout);
+    const auto ec = co_await client.write(buffers);
+    client.set_write_deadline(TimePoint::max());
+    co_return ec;
 }
 
 /// How the body goes to this client, given how it comes.
@@ -228,13 +247,22 @@ Framing stream_framing(const RequestHead& request) noexcept {
 asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
                                    const Limits& limits, bool keep_alive, RelayOutcome& out) {
     AnswerHead reader(upstream, request, limits);
+    const bool has_begun = out.head_sent;
     auto head = reader.look();
-    while (!head) {
+    while (!head || (*head && (*head)->is_interim())) {
         out.interim_seen = reader.interim_seen();
-        const auto ec = co_await upstream.fill();
-        if (ec) {
-            out.error = head_not_read(ec);
-            co_return;
+        if (!head) {
+            const auto ec = co_await upstream.fill();
+            if (ec) {
+                out.error = head_not_read(ec);
+                co_return;
+            }
+        } else if (is_for_client(**head, request, has_begun)) {
+            const auto ec = co_await pass_on_interim(client, **head, limits.write_timeout);
+            if (ec) {
+                out.error = Error(Errc::cancelled, Blame::client, ec.message());
+                co_return;
+            }
         }
         head = reader.look();
     }
@@ -245,7 +273,6 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
     const ResponseHead& answer = **head;
     upstream.set_deadline(TimePoint::max());
     out.status = answer.status;
-    const bool has_begun = out.head_sent;
     if (has_begun && !is_event_stream(answer)) {
         out.error = co_await read_unfit(upstream, answer);
         co_return;
