@@ -106,7 +106,9 @@ private:
             return std::nullopt;
         }
         auto head = parse_request_head(scanner.clean(client_.in().data()));
-        client_.in().consume(scan.bytes);
+        if (head) {
+            client_.in().consume(scan.bytes);
+        }
         return head;
     }
 
@@ -136,10 +138,12 @@ private:
     /// After a framing error nothing that follows on this connection can be trusted.
     asio::awaitable<void> refuse_connection(Error error) {
         const Answer answer = answer_of(error, nullptr);
+        RequestHead request;  // as far as it decides how to answer
+        request.method = client_.in().data().starts_with("HEAD ") ? "HEAD" : "GET";
         spdlog::info("request refused client={} status={} reason=\"{}\"", peer_, answer.status,
                      log::clean(error.detail));
         const bool sent =
-            co_await write_answer(client_, answer, nullptr, false, config_->limits.write_timeout);
+            co_await write_answer(client_, answer, &request, false, config_->limits.write_timeout);
         if (sent) {
             co_await linger_and_close(client_);
         }
