@@ -190,6 +190,13 @@ class Connection:
             self.buffer = b""
             return closed.got
 
+    def read_some_now(self):
+        """What has come, or comes next; fails when the peer closes before."""
+        if not self.buffer:
+            self._receive()
+        got, self.buffer = self.buffer, b""
+        return got
+
     def is_closed(self):
         """True once the peer has closed, without waiting and without losing bytes."""
         self.socket.setblocking(False)
