@@ -1,5 +1,5 @@
-// A chunked body decodes to the same payload wherever it is cut; the first byte of the input says
-// how long the pieces are.
+// A chunked body decodes to the same payload wherever it is cut, and a chunk that is passed on as
+// it came looks as if we had written it; the first byte of the input says how long the pieces are.
 
 #include "proxy/http/chunked.hpp"
 
@@ -20,6 +20,12 @@ struct Decoded {
     friend bool operator==(const Decoded&, const Decoded&) = default;
 };
 
+std::string written(std::string_view payload) {
+    using namespace corral::http;
+    std::string out(chunk_prefix(payload.size()).view());
+    return out.append(payload).append(chunk_suffix);
+}
+
 Decoded decode(std::string_view body, std::size_t piece_size) {
     using State = ChunkDecoder::State;
     ChunkDecoder decoder;
@@ -34,6 +40,9 @@ Decoded decode(std::string_view body, std::size_t piece_size) {
             }
             out.state = step.state;
             out.payload += step.payload;
+            if (!step.chunk.empty() && step.chunk != written(step.payload)) {
+                std::abort();
+            }
             out.consumed += step.consumed;
             piece.remove_prefix(step.consumed);
         } while (out.state == State::payload && !piece.empty());
