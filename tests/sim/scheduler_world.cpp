@@ -65,7 +65,7 @@ void World::make_config() {
 
 /// Groups or a matrix, and priorities.
 void World::make_rules(Config& config) {
-    config.groups.clear();
+    const std::vector<GroupConfig> before = std::exchange(config.groups, {});
     config.matrix = {};
     const bool ranked = chance(40);
     for (ModelConfig& model : config.models) {
@@ -85,6 +85,25 @@ void World::make_rules(Config& config) {
         const int g = pick(0, groups);  // the last: in no group
         if (g < groups) {
             config.groups[static_cast<std::size_t>(g)].members.push_back(model.id);
+        }
+    }
+    keep_departed(config, before);
+}
+
+/// What left the config and still runs stays in the group of that name, whatever its rules are now.
+void World::keep_departed(Config& config, const std::vector<GroupConfig>& before) {
+    for (const GroupConfig& old : before) {
+        for (const ModelId& member : old.members) {
+            if (config.find_id(member) != nullptr) {
+                continue;
+            }
+            auto group = std::find_if(config.groups.begin(), config.groups.end(),
+                                      [&](const GroupConfig& each) { return each.id == old.id; });
+            if (group == config.groups.end()) {
+                config.groups.push_back({old.id, old.swap, old.exclusive, old.persistent, {}});
+                group = config.groups.end() - 1;
+            }
+            group->members.push_back(member);
         }
     }
 }

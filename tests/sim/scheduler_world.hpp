@@ -73,6 +73,7 @@ private:
 
     void make_config();
     void make_rules(Config& config);
+    static void keep_departed(Config& config, const std::vector<GroupConfig>& before);
     void adopt(std::shared_ptr<const Config> config);
     void plan_arrivals();
     void arrive(const ModelId& model);
