@@ -4,6 +4,8 @@
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <unistd.h>
@@ -28,6 +30,33 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 constexpr std::string_view program_name = "corral";
 constexpr std::string_view access_name = "access";
+
+/// How many bytes the first character of the text takes; 0 when it is not to be shown: a control
+/// character, one that changes the direction of text or ends a line, or no UTF-8.
+std::size_t shown_bytes(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) {
+        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+    };
+    const unsigned first = byte(0);
+    if (first < 0x80) {
+        return first >= 0x20 && first != 0x7f ? 1 : 0;
+    }
+    const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    unsigned code = first & (0x7fU >> size);
+    for (std::size_t i = 1; i < size; ++i) {
+        if ((byte(i) & 0xc0U) != 0x80) {
+            return 0;
+        }
+        code = code << 6U | (byte(i) & 0x3fU);
+    }
+    constexpr std::array<unsigned, 5> least{0, 0, 0xa0, 0x800, 0x10000};  // 0x80…: controls, too
+    const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+    const bool is_mark = (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+                         (code >= 0x2066 && code <= 0x2069) || code == 0x61c;
+    return first >= 0xc2 && code >= least.at(size) && code <= 0x10ffff && !is_surrogate && !is_mark
+               ? size
+               : 0;
+}
 
 /// Standard error, a write for each line or, when they may wait, one for many.
 class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
@@ -161,18 +190,30 @@ void set_level(LogLevel level) {
 
 std::string clean(std::string_view text, std::size_t max) {
     std::string out;
-    for (const char c : text.substr(0, max)) {
-        const auto u = static_cast<unsigned char>(c);
-        if (u < 0x20 || u == 0x7f) {
-            out += fmt::format("\\x{:02x}", u);
+    while (!text.empty() && out.size() < max) {
+        const std::size_t shown = shown_bytes(text);
+        if (shown > 0) {
+            out += text.substr(0, shown);
         } else {
-            out += c;
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
         }
+        text.remove_prefix(std::max<std::size_t>(shown, 1));
     }
-    if (text.size() > max) {
+    if (!text.empty()) {
         out += "…";
     }
     return out;
+}
+
+std::string value(std::string_view text, std::size_t max) {
+    std::string out = clean(text, max);
+    if (out.find_first_of(" \"") == std::string::npos) {
+        return out;
+    }
+    for (auto at = out.find('"'); at != std::string::npos; at = out.find('"', at + 2)) {
+        out.insert(at, "\\");
+    }
+    return '"' + out + '"';
 }
 
 }  // namespace corral::log

@@ -32,7 +32,10 @@ void tee(std::function<void(std::string_view line)> line);
 /// Whether lines go to standard error (`logToStdout`); errors always do.
 void show(bool shown);
 
-/// Bytes from outside made safe for one log line: control characters as \xNN, at most `max` bytes.
+/// Bytes from outside made safe for one log line: control characters, what changes the direction of
+/// text, and what is no UTF-8 as \xNN; about `max` bytes at most.
 [[nodiscard]] std::string clean(std::string_view text, std::size_t max = 512);
+/// The same as the value of a field: in quotes where it could be taken for more than one value.
+[[nodiscard]] std::string value(std::string_view text, std::size_t max = 512);
 
 }  // namespace corral::log
