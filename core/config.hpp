@@ -64,8 +64,11 @@ struct Config {
     std::uint16_t start_port = 5800;
     bool include_aliases_in_list = false;
     std::vector<std::string> api_keys;
-    std::vector<std::string> preload;       ///< hooks.on_startup.preload, aliases resolved
-    std::vector<std::string> ignore_paths;  ///< upstream.ignorePaths, valid RE2; never empty
+    std::vector<std::string> allowed_hosts;    ///< as read_host_pattern() gives them
+    std::vector<std::string> allowed_origins;  ///< as read_origin_pattern() gives them
+    std::vector<std::string> trusted_proxies;  ///< `unix`, or what parse_ip_range() takes
+    std::vector<std::string> preload;          ///< hooks.on_startup.preload, aliases resolved
+    std::vector<std::string> ignore_paths;     ///< upstream.ignorePaths, valid RE2; never empty
 
     std::vector<ModelConfig> models;  ///< sorted by id
     RouterKind router = RouterKind::group;

@@ -300,6 +300,9 @@ void server_keys(const Config& config, Json& out) {
     out["logs"]["journal"] = config.logs.journal;
     out["includeAliasesInList"] = config.include_aliases_in_list;
     out["apiKeys"] = std::vector<std::string>(config.api_keys.size(), std::string(redacted));
+    out["allowedHosts"] = config.allowed_hosts;
+    out["allowedOrigins"] = config.allowed_origins;
+    out["trustedProxies"] = config.trusted_proxies;
     out["captureBuffer"] = config.capture_bytes_max >> 20U;
     out["metricsMaxInMemory"] = config.activity_rows_max;
     if (!config.store_path.empty()) {

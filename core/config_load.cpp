@@ -75,6 +75,7 @@ ConfigLoad load_all(std::span<Source> sources, const EnvironmentLookup& environm
         origin += (origin.empty() ? "" : ", ") + std::string(source.name);
     }
     load::read_globals(loading);
+    load::read_access(loading);
     load::read_records(loading);
     load::read_upstream(loading);
     load::read_limits(loading);

@@ -103,6 +103,19 @@ constexpr std::array of_top_level{
     Key{"macros", scalars_by_name, "{}", "name → text, number or bool, for `${name}`, see below",
         Traits{.names = "^[a-zA-Z0-9_-]{1,63}$"}},
     Key{"apiKeys", texts, "[]", "when there are any, every request needs one"},
+    Key{"allowedHosts", texts, "[]",
+        "names, besides addresses and those of this network, that Corral may be asked by while "
+        "there are no `apiKeys`; `*.example.org`: all below it, `*`: any, see "
+        "[security.md](security.md)",
+        Traits{.extension = true}},
+    Key{"allowedOrigins", texts, "[]",
+        "web pages, besides Corral's own and those of this machine, that may use it: "
+        "`https://chat.example.org`; `*`: any",
+        Traits{.extension = true}},
+    Key{"trustedProxies", texts, "[]",
+        "addresses and ranges (`10.0.0.0/8`) of proxies whose `X-Forwarded-*` is believed; `unix`: "
+        "whoever comes by a Unix socket",
+        Traits{.extension = true}},
     Key{"includeAliasesInList", boolean, "false", "`/v1/models` lists aliases, too"},
     Key{"sendLoadingState", boolean, "false",
         "a client that streams is told how the loading goes, in a chat as reasoning text; a "

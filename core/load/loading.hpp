@@ -79,6 +79,8 @@ struct Loading {
 void read_macros(const Node& macros, const std::string& place, MacroScope& scope, Report& report);
 
 void read_globals(Loading& loading);
+/// allowedHosts, allowedOrigins, trustedProxies.
+void read_access(Loading& loading);
 /// What is kept and shown of what happens: logs, activity, captures, performance, the page.
 void read_records(Loading& loading);
 /// upstream.ignorePaths.
