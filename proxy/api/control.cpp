@@ -106,9 +106,7 @@ Result<Answer> Control::answer_at_once(const RouteMatch& match) const {
             return text("OK");
         case RouteKind::models_list: {
             const StateOf state_of = states_of(context_.fleet);
-            Answer list = json(models_list(listing(*config_, profile, state_of)));
-            allow_reading(head_, list);  // as llama-swap does for this list alone
-            return list;
+            return json(models_list(listing(*config_, profile, state_of)));
         }
         case RouteKind::model_info:
             return model_info(match.rest);

@@ -1,7 +1,5 @@
 #include "proxy/http/answer.hpp"
 
-#include "proxy/http/header_edit.hpp"
-
 #include <array>
 
 namespace corral::http {
@@ -25,7 +23,7 @@ Answer answer_of(const Error& error, const RequestHead* request, std::string_vie
 }
 
 asio::awaitable<bool> write_answer(Wire& client, const Answer& answer, const RequestHead* request,
-                                   bool keep_alive, Duration write_timeout) {
+                                   AnswerStamp stamp, bool keep_alive, Duration write_timeout) {
     std::vector<Field> set;
     for (const auto& [name, value] : answer.fields) {
         set.push_back(Field{name, value});
@@ -35,6 +33,7 @@ asio::awaitable<bool> write_answer(Wire& client, const Answer& answer, const Req
     edit.framing.length = answer.body.size();
     edit.keep_alive = keep_alive;
     edit.client_minor_version = request != nullptr ? request->minor_version : 1;
+    edit.stamp = stamp;
     edit.set = set;
     const auto head =
         serialize_answer_head(answer.status, answer.content_type, answer.body.size(), edit);

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/head_rules.hpp"
+#include "proxy/http/header_edit.hpp"
 #include "proxy/http/wire.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -31,11 +32,11 @@ struct Answer {
 [[nodiscard]] Answer answer_of(const Error& error, const RequestHead* request,
                                std::string_view allow = {});
 
-/// Writes it, without the body for HEAD. False when the client has gone. Answer and request are
-/// borrowed from the caller's frame.
+/// Writes it, without the body for HEAD. False when the client has gone. Answer, request
+/// and what the stamp says are borrowed from the caller's frame.
 [[nodiscard]] asio::awaitable<bool> write_answer(Wire& client, const Answer& answer,
-                                                 const RequestHead* request, bool keep_alive,
-                                                 Duration write_timeout);
+                                                 const RequestHead* request, AnswerStamp stamp,
+                                                 bool keep_alive, Duration write_timeout);
 
 /// Ends a connection on which the client may still be sending: end of stream first, then reads and
 /// drops for a short while, so that the answer is not lost to a reset (RFC 9112 §9.6).

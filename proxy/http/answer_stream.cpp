@@ -16,7 +16,7 @@ namespace {
 using namespace asio::experimental::awaitable_operators;
 
 Result<std::string> head_of_stream(const Answer& answer, const RequestHead& request,
-                                   bool keep_alive) {
+                                   AnswerStamp stamp, bool keep_alive) {
     std::vector<Field> set;
     for (const auto& [name, value] : answer.fields) {
         set.push_back(Field{name, value});
@@ -25,6 +25,7 @@ Result<std::string> head_of_stream(const Answer& answer, const RequestHead& requ
     edit.framing = stream_framing(request);
     edit.keep_alive = keep_alive && edit.framing.kind != BodyKind::until_close;
     edit.client_minor_version = request.minor_version;
+    edit.stamp = stamp;
     edit.set = set;
     return serialize_answer_head(answer.status, answer.content_type, 0, edit);
 }
@@ -46,10 +47,10 @@ asio::awaitable<bool> send_part(Wire& client, std::string_view part, bool chunke
 }  // namespace
 
 asio::awaitable<StreamedAnswer> write_stream(Wire& client, const Answer& answer,
-                                             const RequestHead& request, bool keep_alive,
-                                             Duration write_timeout) {
+                                             const RequestHead& request, AnswerStamp stamp,
+                                             bool keep_alive, Duration write_timeout) {
     StreamedAnswer out;
-    const auto head = head_of_stream(answer, request, keep_alive);
+    const auto head = head_of_stream(answer, request, stamp, keep_alive);
     if (!head) {
         co_return out;
     }

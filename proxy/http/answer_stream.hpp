@@ -30,11 +30,12 @@ struct StreamedAnswer {
     bool complete = false;    ///< the source has ended, and the client has all of it
 };
 
-/// Sends the head of `answer`, then every part of its source at once. Answer and request are
-/// borrowed from the caller's frame. A client that takes nothing for `write_timeout` has left.
-/// Requires: it has a source.
+/// Sends the head of `answer`, then every part of its source at once. Answer, request and what
+/// the stamp says are borrowed from the caller's frame. A client that takes nothing for
+/// `write_timeout` has left. Requires: it has a source.
 [[nodiscard]] asio::awaitable<StreamedAnswer> write_stream(Wire& client, const Answer& answer,
                                                            const RequestHead& request,
-                                                           bool keep_alive, Duration write_timeout);
+                                                           AnswerStamp stamp, bool keep_alive,
+                                                           Duration write_timeout);
 
 }  // namespace corral::http

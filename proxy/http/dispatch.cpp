@@ -1,7 +1,6 @@
 #include "proxy/http/dispatch.hpp"
 
 #include "core/config.hpp"
-#include "proxy/api/auth.hpp"
 #include "proxy/api/control.hpp"
 #include "proxy/http/session.hpp"
 #include "proxy/http/tunnel.hpp"
@@ -29,14 +28,17 @@ Result<std::string> query_model(const Target& target) {
 }  // namespace
 
 Step Dispatch::first(std::string& model) const {
+    const api::AccessRules& rules = context_.access(config_);
+    if (auto refused = rules.refuse_host(head_)) {
+        return *std::move(refused);
+    }
     auto target = parse_target(head_.target);
     if (!target) {
         return target.error();
     }
     const auto match = api::find_route(head_.method, target->normal);
-    const bool open = match.route != nullptr && !match.route->auth;
-    if (!open && !api::is_authorized(head_.fields, config_->api_keys)) {
-        return Error(Errc::unauthorized, Blame::client, "unauthorized: invalid or missing API key");
+    if (auto refused = rules.refuse(head_, caller_, match)) {
+        return *std::move(refused);
     }
     if (target->redirect) {
         Answer answer;

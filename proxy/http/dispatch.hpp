@@ -3,6 +3,7 @@
 // waiting. Decides from the head, or from the name that a body gave; does nothing. Main loop only.
 
 #include "core/error.hpp"
+#include "proxy/api/access.hpp"
 #include "proxy/api/route_table.hpp"
 #include "proxy/api/selectors.hpp"
 #include "proxy/http/answer.hpp"
@@ -51,8 +52,8 @@ using Step = std::variant<Answer, Error, Forward, NamedByBody, ToControl>;
 class Dispatch {
 public:
     Dispatch(SessionContext& context, const std::shared_ptr<const Config>& config,
-             const RequestHead& head) noexcept
-        : context_(context), config_(config), head_(head) {}
+             const RequestHead& head, const api::Caller& caller) noexcept
+        : context_(context), config_(config), head_(head), caller_(caller) {}
 
     /// What the head alone decides. Sets `model` when it names one, for the log.
     [[nodiscard]] Step first(std::string& model) const;
@@ -79,6 +80,7 @@ private:
     SessionContext& context_;
     const std::shared_ptr<const Config>& config_;
     const RequestHead& head_;
+    const api::Caller& caller_;
 };
 
 }  // namespace corral::http

@@ -68,11 +68,11 @@ Error client_left() {
     return {Errc::cancelled, Blame::client, "the client closed the connection"};
 }
 
-Exchange::Exchange(Wire& client, const RequestHead& head, std::string_view peer,
+Exchange::Exchange(Wire& client, const RequestHead& head, const api::Caller& caller,
                    SessionContext& context, std::shared_ptr<const Config> config)
     : client_(client),
       head_(head),
-      peer_(peer),
+      caller_(caller),
       context_(context),
       config_(std::move(config)),
       body_(client, head.framing, Blame::client),
@@ -341,7 +341,8 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
                                                                     "x-api-key"};
     RequestEdit edit;
     edit.target = target;
-    edit.client_address = peer_;
+    edit.sender = &caller_.sender;
+    edit.request_id = caller_.id;
     edit.framing = leaves_;
     edit.upgrade = !head_.upgrade.empty();
     edit.drop = config_->api_keys.empty() ? std::span<const std::string_view>(always_drop)
@@ -381,7 +382,8 @@ asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEd
     if (body_.done() || *written) {
         bound_wait_for_head(upstream, out, head_timeout);
         const bool keep_alive = head_.keep_alive && !context_.draining;
-        co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive, out);
+        const AnswerStamp stamp = caller_.stamp();
+        co_await relay_answer(upstream, client_, head_, stamp, config_->limits, keep_alive, out);
         end_unread_request(out, upstream);
     } else {
         release_held();  // from here on it cannot be sent twice
@@ -434,7 +436,8 @@ asio::awaitable<void> Exchange::send_rest_then_bound(Wire& upstream, Outgoing& o
 
 asio::awaitable<void> Exchange::relay_into(RelayOutcome& out, Wire& upstream) {
     const bool keep_alive = head_.keep_alive && !context_.draining;
-    co_await relay_answer(upstream, client_, head_, config_->limits, keep_alive, out);
+    const AnswerStamp stamp = caller_.stamp();
+    co_await relay_answer(upstream, client_, head_, stamp, config_->limits, keep_alive, out);
     end_unread_request(out, upstream);
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/config.hpp"
 #include "core/error.hpp"
+#include "proxy/api/access.hpp"
 #include "proxy/http/body_model.hpp"
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/head_rules.hpp"
@@ -41,8 +42,8 @@ inline constexpr int attempts_max = 2;
 
 class Exchange {
 public:
-    Exchange(Wire& client, const RequestHead& head, std::string_view peer, SessionContext& context,
-             std::shared_ptr<const Config> config);
+    Exchange(Wire& client, const RequestHead& head, const api::Caller& caller,
+             SessionContext& context, std::shared_ptr<const Config> config);
     ~Exchange();
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
@@ -137,7 +138,7 @@ private:
 
     Wire& client_;
     const RequestHead& head_;
-    std::string_view peer_;
+    const api::Caller& caller_;
     SessionContext& context_;
     std::shared_ptr<const Config> config_;
     BodyReader body_;

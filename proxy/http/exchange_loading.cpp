@@ -211,6 +211,7 @@ std::string Exchange::begun_head() const {
     edit.keep_alive =
         head_.keep_alive && !context_.draining && edit.framing.kind != BodyKind::until_close;
     edit.client_minor_version = head_.minor_version;
+    edit.stamp = caller_.stamp();
     edit.set = fields;
     return serialize_answer_head(200, "text/event-stream", 0, edit).value();
 }

@@ -52,12 +52,10 @@ Error told(const Error& error, const PeerConfig& peer) {
     return out;
 }
 
-/// Who the client is and how it authenticates here is no business of another server.
-constexpr std::array<std::string_view, 5> private_fields{"expect", "forwarded", "x-forwarded-for",
-                                                         "x-forwarded-host", "x-forwarded-proto"};
-constexpr std::array<std::string_view, 7> private_fields_with_keys{
-    "expect",        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-    "authorization", "x-api-key"};
+/// What the client authenticates with is between it and us, or it and one peer: where a key of ours
+/// or the peer's own takes its place, nothing of it leaves.
+constexpr std::array<std::string_view, 4> private_fields{"expect", "authorization", "x-api-key",
+                                                         "cookie"};
 
 /// A shutdown waits for what a peer answers as for what a model does.
 class AtPeer {
@@ -96,10 +94,9 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
                                    Field{"x-api-key", peer.api_key}};
     RequestEdit edit = edit_for(path);
     edit.host = host;
-    edit.client_address = {};
-    edit.drop = private_fields;
-    if (!config_->api_keys.empty()) {
-        edit.drop = private_fields_with_keys;
+    edit.sender = nullptr;  // who asks is no business of another server
+    if (!config_->api_keys.empty() || !peer.api_key.empty()) {
+        edit.drop = private_fields;
     }
     if (!peer.api_key.empty()) {
         edit.set = key;

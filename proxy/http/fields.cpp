@@ -88,6 +88,12 @@ std::string_view Fields::line(std::size_t index) const noexcept {
     return text.substr(entry.name_at, value_end + line_end.size() - entry.name_at);
 }
 
+bool Fields::is_padded(std::size_t index) const noexcept {
+    const Entry& entry = entries_[index];
+    const std::size_t end = entry.value_at + entry.value_size;
+    return end < text_.size() && (text_[end] == ' ' || text_[end] == '\t');
+}
+
 std::size_t Fields::remove(std::string_view name) {
     const auto before = entries_.size();
     // The text of removed fields stays behind until the head is gone: it is small and bounded.

@@ -52,6 +52,8 @@ public:
     /// The field as one line, `Name: value` and CR LF, if it stands here like that; else empty.
     /// Lines of neighbours are neighbours in memory.
     [[nodiscard]] std::string_view line(std::size_t index) const noexcept;
+    /// True when blanks stood behind the value, which are no part of it (RFC 9110 §5.5).
+    [[nodiscard]] bool is_padded(std::size_t index) const noexcept;
     /// Removes every field of this name; gives how many there were.
     std::size_t remove(std::string_view name);
 

@@ -1,5 +1,6 @@
 #include "proxy/http/header_edit.hpp"
 
+#include "core/ip_range.hpp"
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/http_chars.hpp"
 
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::string_view separator = ": ";
 constexpr std::string_view line_end = "\r\n";
-constexpr std::size_t usual_additions = 256;  ///< start line and the fields that we make
+constexpr std::size_t usual_additions = 512;  ///< start line and the fields that we make
 
 /// Writes one head. Errors are remembered and come out at the end.
 class HeadWriter {
@@ -77,6 +78,31 @@ constexpr std::array<std::string_view, 13> hop_by_hop{
     "expect",
 };
 
+constexpr std::string_view forwarded_prefix = "x-forwarded-";
+constexpr std::string_view cors_prefix = "access-control-";
+constexpr std::string_view own_cookies = "corral";
+constexpr std::string_view request_id_name = "x-request-id";
+/// What pages of other origins may read of an answer besides the usual fields.
+constexpr std::string_view exposed = "X-Request-Id, Retry-After, Location, Content-Disposition";
+
+bool begins_no_case(std::string_view text, std::string_view prefix) noexcept {
+    return text.size() >= prefix.size() && equals_no_case(text.substr(0, prefix.size()), prefix);
+}
+
+/// The same for names, for servers that take `_` for `-` (CGI and its heirs).
+bool begins_alike(std::string_view name, std::string_view prefix) noexcept {
+    if (name.size() < prefix.size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < prefix.size(); ++i) {
+        const char c = name[i] == '_' ? '-' : chars::to_lower(name[i]);
+        if (c != prefix[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /// A bit for a name's length and first letter: most names are told apart by it alone.
 constexpr std::uint64_t mark_of(std::string_view name) noexcept {
     const char first = name.empty() ? '\0' : chars::to_lower(name.front());
@@ -96,8 +122,9 @@ constexpr std::uint64_t marks_of(std::span<const std::string_view> names) noexce
 class Excluded {
 public:
     Excluded(const Fields& fields, std::span<const std::string_view> drop,
-             std::span<const Field> set, std::span<const std::string_view> ours = {})
-        : drop_(drop), set_(set), ours_(ours) {
+             std::span<const Field> set, std::span<const std::string_view> ours,
+             std::string_view prefix)
+        : drop_(drop), set_(set), ours_(ours), prefix_(prefix) {
         constexpr std::uint64_t always = marks_of(hop_by_hop);
         marks_ = always | marks_of(drop) | marks_of(ours);
         for (const Field& field : set) {
@@ -110,12 +137,16 @@ public:
         }
     }
     [[nodiscard]] bool has(std::string_view name) const noexcept {
-        return (marks_ & mark_of(name)) != 0 &&
-               (is_hop_by_hop(name) || is_one_of(name, nominated_) || is_one_of(name, drop_) ||
-                is_set(name, set_) || is_one_of(name, ours_));
+        return has_prefix(name) ||
+               ((marks_ & mark_of(name)) != 0 &&
+                (is_hop_by_hop(name) || is_one_of(name, nominated_) || is_one_of(name, drop_) ||
+                 is_set(name, set_) || is_one_of(name, ours_)));
     }
 
 private:
+    [[nodiscard]] bool has_prefix(std::string_view name) const noexcept {
+        return !prefix_.empty() && begins_alike(name, prefix_);
+    }
     void add_nominated(std::string_view list) {
         while (const auto option = next_element(list)) {
             if (!equals_no_case(*option, "close") && !equals_no_case(*option, "keep-alive")) {
@@ -130,6 +161,7 @@ private:
     std::span<const std::string_view> drop_;
     std::span<const Field> set_;
     std::span<const std::string_view> ours_;
+    std::string_view prefix_;  ///< of names, all of which are left out; empty: none
 };
 
 /// Copies the fields that stay, neighbours in one go.
@@ -162,15 +194,107 @@ void put_framing(HeadWriter& out, const Framing& framing) {
     }
 }
 
-void put_forwarded_for(HeadWriter& out, const Fields& fields, std::string_view client) {
-    std::string value;
+/// What X-Forwarded-For says already, if that is to be believed, and who connected.
+std::string forwarded_for(const Fields& fields, const Sender& sender) {
+    std::string out;
+    const auto add = [&out](std::string_view value) {
+        out.append(out.empty() || value.empty() ? "" : ", ").append(value);
+    };
     for (const Field field : fields) {
-        if (equals_no_case(field.name, "x-forwarded-for") && !field.value.empty()) {
-            value.append(field.value).append(", ");
+        if (sender.trusted && equals_no_case(field.name, "x-forwarded-for")) {
+            add(field.value);
         }
     }
-    out.put("X-Forwarded-For", value.append(client));
+    if (parse_ip(sender.address)) {
+        add(sender.address);
+    }
+    return out;
 }
+
+/// Who asks, for the upstream's log and the links that it makes.
+void put_sender(HeadWriter& out, const RequestHead& head, const Sender& sender) {
+    const auto put_unless_kept = [&](std::string_view name, std::string_view value) {
+        if (!value.empty() && (!sender.trusted || head.fields.count(name) == 0)) {
+            out.put(name, value);
+        }
+    };
+    if (const std::string value = forwarded_for(head.fields, sender); !value.empty()) {
+        out.put("X-Forwarded-For", value);
+    }
+    put_unless_kept("X-Forwarded-Proto", sender.scheme);
+    put_unless_kept("X-Forwarded-Host", head.host);
+    put_unless_kept("X-Real-IP", parse_ip(sender.client) ? sender.client : std::string_view());
+}
+
+/// The client's cookies without those of Corral.
+void put_cookies(HeadWriter& out, const Fields& fields) {
+    std::string kept;
+    for (const Field field : fields) {
+        std::string_view list = equals_no_case(field.name, "cookie") ? field.value : "";
+        while (!list.empty()) {
+            const auto end = list.find(';');
+            const auto cookie = chars::trim(list.substr(0, end));
+            list.remove_prefix(end == std::string_view::npos ? list.size() : end + 1);
+            if (!cookie.empty() && !begins_no_case(cookie, own_cookies)) {
+                kept.append(kept.empty() ? "" : "; ").append(cookie);
+            }
+        }
+    }
+    if (!kept.empty()) {
+        out.put("Cookie", kept);
+    }
+}
+
+bool has_own_cookie(const Fields& fields) noexcept {
+    for (const Field field : fields) {
+        if (!equals_no_case(field.name, "cookie")) {
+            continue;
+        }
+        for (std::size_t at = 0; at < field.value.size(); ++at) {
+            if (begins_no_case(field.value.substr(at), own_cookies)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/// The fields of a request that do not leave as they came, whatever the edit is about.
+class WrittenAnew {
+public:
+    WrittenAnew(const RequestHead& head, const RequestEdit& edit) noexcept
+        : believes_(edit.sender != nullptr && edit.sender->trusted) {
+        add("host");
+        if (believes_) {
+            add("x-forwarded-for");
+        } else {
+            add("forwarded");
+            add("x-real-ip");
+        }
+        if (!edit.request_id.empty()) {
+            add(request_id_name);
+        }
+        has_cookies_ = !is_one_of("cookie", edit.drop) && has_own_cookie(head.fields);
+        if (has_cookies_) {
+            add("cookie");
+        }
+    }
+    [[nodiscard]] std::span<const std::string_view> names() const noexcept {
+        return std::span(names_).first(count_);
+    }
+    [[nodiscard]] std::string_view prefix() const noexcept {
+        return believes_ ? std::string_view() : forwarded_prefix;
+    }
+    [[nodiscard]] bool has_cookies() const noexcept { return has_cookies_; }
+
+private:
+    void add(std::string_view name) noexcept { names_[count_++] = name; }
+
+    std::array<std::string_view, 5> names_{};
+    std::size_t count_ = 0;
+    bool believes_;
+    bool has_cookies_ = false;
+};
 
 bool expects_content(std::string_view method) noexcept {
     return method == "POST" || method == "PUT" || method == "PATCH";
@@ -202,6 +326,19 @@ void put_connection(HeadWriter& out, const ResponseHead& head, const ResponseEdi
         out.put("Connection", "close");
     } else if (edit.client_minor_version == 0) {
         out.put("Connection", "keep-alive");
+    }
+}
+
+void put_stamp(HeadWriter& out, const ResponseHead& head, const AnswerStamp& stamp) {
+    if (!stamp.request_id.empty()) {
+        out.put("X-Request-Id", stamp.request_id);
+    }
+    if (!stamp.reader.empty()) {
+        out.put("Access-Control-Allow-Origin", stamp.reader);
+        out.put("Access-Control-Expose-Headers", exposed);
+    }
+    if (stamp.varies && !head.fields.lists("vary", "origin")) {
+        out.put("Vary", "Origin");
     }
 }
 
@@ -243,15 +380,20 @@ Result<std::string> serialize_request_head(const RequestHead& head, const Reques
     }
     out.start(head.method, target, "HTTP/1.1");
     out.put("Host", edit.host.empty() ? std::string_view(head.host) : edit.host);
-    static constexpr std::array<std::string_view, 2> written_anew{"host", "x-forwarded-for"};
-    const bool forwarded = !edit.client_address.empty();
-    const auto ours = std::span(written_anew).first(forwarded ? 2 : 1);
-    copy_fields(out, head.fields, Excluded(head.fields, edit.drop, edit.set, ours));
+    const WrittenAnew anew(head, edit);
+    copy_fields(out, head.fields,
+                Excluded(head.fields, edit.drop, edit.set, anew.names(), anew.prefix()));
     if (head.fields.lists("te", "trailers")) {
         out.put("TE", "trailers");
     }
-    if (forwarded) {
-        put_forwarded_for(out, head.fields, edit.client_address);
+    if (anew.has_cookies()) {
+        put_cookies(out, head.fields);
+    }
+    if (edit.sender != nullptr) {
+        put_sender(out, head, *edit.sender);
+    }
+    if (!edit.request_id.empty()) {
+        out.put("X-Request-Id", edit.request_id);
     }
     for (const Field& field : edit.set) {
         out.put(field.name, field.value);
@@ -275,8 +417,11 @@ Result<std::string> serialize_response_head(const ResponseHead& head, const Resp
     const auto own = reason_phrase(static_cast<int>(head.status));
     out.start("HTTP/1.1", status_text(head.status),
               head.reason.empty() ? own : std::string_view(head.reason));
-    copy_fields(out, head.fields, Excluded(head.fields, edit.drop, edit.set));
+    static constexpr std::array ours{request_id_name};
+    const auto stamped = std::span(ours).first(edit.stamp.request_id.empty() ? 0 : 1);
+    copy_fields(out, head.fields, Excluded(head.fields, edit.drop, edit.set, stamped, cors_prefix));
     put_stream_fields(out, head, edit);
+    put_stamp(out, head, edit.stamp);
     for (const Field& field : edit.set) {
         out.put(field.name, field.value);
     }

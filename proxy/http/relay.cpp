@@ -3,7 +3,6 @@
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/error_excerpt.hpp"
-#include "proxy/http/header_edit.hpp"
 #include "proxy/http/loading_stream.hpp"
 #include "proxy/http/outgoing.hpp"
 #include "proxy/http/stream_tap.hpp"
@@ -245,7 +244,8 @@ Framing stream_framing(const RequestHead& request) noexcept {
 }
 
 asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
-                                   const Limits& limits, bool keep_alive, RelayOutcome& out) {
+                                   AnswerStamp stamp, const Limits& limits, bool keep_alive,
+                                   RelayOutcome& out) {
     AnswerHead reader(upstream, request, limits);
     const bool has_begun = out.head_sent;
     auto head = reader.look();
@@ -277,7 +277,8 @@ asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHe
         out.error = co_await read_unfit(upstream, answer);
         co_return;
     }
-    const ResponseEdit edit = edit_for(answer, request, keep_alive, has_begun);
+    ResponseEdit edit = edit_for(answer, request, keep_alive, has_begun);
+    edit.stamp = stamp;
     auto head_text = serialize_response_head(answer, edit);
     if (!head_text) {
         out.error = head_text.error();

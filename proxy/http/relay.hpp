@@ -5,6 +5,7 @@
 #include "core/config.hpp"
 #include "core/error.hpp"
 #include "proxy/http/head_rules.hpp"
+#include "proxy/http/header_edit.hpp"
 #include "proxy/http/tunnel.hpp"
 #include "proxy/http/usage.hpp"
 #include "proxy/http/wire.hpp"
@@ -36,14 +37,15 @@ struct RelayOutcome {
 [[nodiscard]] Framing stream_framing(const RequestHead& request) noexcept;
 
 /// Reads the answer to `request` from `upstream` and writes it to `client`; of a 101 the head, what
-/// follows is the caller's (tunnel.hpp). `keep_alive` says whether the client's connection may go
-/// on afterwards. `out.status` is set as soon as the answer's head is there; a deadline of
-/// `upstream` for reading holds until then. With `out.head_sent` set the answer has begun already,
-/// as an event stream in stream_framing(): it goes on with the events of this one, and any other
-/// answer is an error with the words of unfit_answer(). All of them are borrowed from the
-/// exchange's frame, which outlives the call.
+/// follows is the caller's (tunnel.hpp). `stamp` goes on its head; `keep_alive` says whether the
+/// client's connection may go on afterwards. `out.status` is set as soon as the answer's head is
+/// there; a deadline of `upstream` for reading holds until then. With `out.head_sent` set the
+/// answer has begun already, as an event stream in stream_framing(): it goes on with the events of
+/// this one, and any other answer is an error with the words of unfit_answer(). All of them are
+/// borrowed from the exchange's frame, which outlives the call.
 [[nodiscard]] asio::awaitable<void> relay_answer(Wire& upstream, Wire& client,
-                                                 const RequestHead& request, const Limits& limits,
-                                                 bool keep_alive, RelayOutcome& out);
+                                                 const RequestHead& request, AnswerStamp stamp,
+                                                 const Limits& limits, bool keep_alive,
+                                                 RelayOutcome& out);
 
 }  // namespace corral::http

@@ -13,8 +13,11 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
+#include <string_view>
+#include <unistd.h>
 #include <utility>
 
 namespace corral::http {
@@ -32,6 +35,18 @@ struct Account {
 constexpr Duration busy_time{1'000};
 /// No more of them keep a buffer for that.
 constexpr std::size_t waiting_with_buffer_max = 256;
+
+/// Empty when it has none. No name server is asked.
+std::string own_host_name() {
+    std::array<char, 256> name{};
+    const bool known = ::gethostname(name.data(), name.size() - 1) == 0;
+    return known ? std::string(name.data()) : std::string();
+}
+
+/// Without the query, which is the client's own: some put keys there.
+std::string_view path_of(std::string_view target) noexcept {
+    return target.substr(0, target.find('?'));
+}
 
 /// One client connection. Everything that a request needs stands here or in the coroutines below.
 class Session {
@@ -140,10 +155,13 @@ private:
         const Answer answer = answer_of(error, nullptr);
         RequestHead request;  // as far as it decides how to answer
         request.method = client_.in().data().starts_with("HEAD ") ? "HEAD" : "GET";
-        spdlog::info("request refused client={} status={} reason=\"{}\"", peer_, answer.status,
-                     log::clean(error.detail));
-        const bool sent =
-            co_await write_answer(client_, answer, &request, false, config_->limits.write_timeout);
+        const auto id = context_->request_ids.make();
+        AnswerStamp stamp;
+        stamp.request_id = {id.data(), id.size()};
+        spdlog::info("request refused req={} client={} status={} reason=\"{}\"", stamp.request_id,
+                     peer_, answer.status, log::clean(error.detail));
+        const bool sent = co_await write_answer(client_, answer, &request, stamp, false,
+                                                config_->limits.write_timeout);
         if (sent) {
             co_await linger_and_close(client_);
         }
@@ -154,10 +172,14 @@ private:
         config_ = context_->fleet.config();  // another one, perhaps, than while the client was idle
         context_->profile.follow(*config_);
         const TimePoint begun = Clock::now();
-        const auto number = ++context_->requests;
+        ++context_->requests;
+        const auto made_id = context_->request_ids.make();
+        const std::string_view id(made_id.data(), made_id.size());
+        const api::Caller caller =
+            context_->access(config_).caller(head, peer_, client_.has_tls(), id);
         Account account;
-        Exchange exchange(client_, head, peer_, *context_, config_);
-        const Dispatch dispatch(*context_, config_, head);
+        Exchange exchange(client_, head, caller, *context_, config_);
+        const Dispatch dispatch(*context_, config_, head, caller);
         Step step = dispatch.first(account.model);
         if (const auto* by_body = std::get_if<NamedByBody>(&step)) {
             auto name = exchange.find_model_now();
@@ -185,16 +207,16 @@ private:
             step = answer ? Step(std::move(*answer)) : Step(answer.error());
         }
         if (const auto* error = std::get_if<Error>(&step)) {
-            keep_alive = co_await fail(*error, head, exchange, account);
+            keep_alive = co_await fail(*error, head, caller, exchange, account);
         } else if (const auto* answer = std::get_if<Answer>(&step)) {
-            keep_alive = co_await reply(*answer, head, exchange, account);
+            keep_alive = co_await reply(*answer, head, caller, exchange, account);
         }
         const auto took = std::chrono::duration_cast<Duration>(Clock::now() - begun);
         log::access().info(
             "request req={} client={} method={} path={} model={} status={} bytes={}{} ms={}",
-            number, peer_, log::clean(head.method, 32), log::clean(head.target, 256),
-            log::clean(account.model, 128), account.status, account.bytes, account.more,
-            took.count());
+            caller.id, caller.sender.client, log::clean(head.method, 32),
+            log::clean(path_of(head.target), 256), log::value(account.model, 128), account.status,
+            account.bytes, account.more, took.count());
         co_return keep_alive;
     }
 
@@ -233,14 +255,14 @@ private:
         if (outcome.error->is(Errc::cancelled)) {
             account.status = 499;
         } else if (outcome.head_sent) {  // the answer was cut: so is the connection
-            spdlog::warn("answer cut model={} reason=\"{}\"", log::clean(account.model, 128),
+            spdlog::warn("answer cut model={} reason=\"{}\"", log::value(account.model, 128),
                          log::clean(outcome.error->detail, 2048));
         }
         return false;
     }
 
-    asio::awaitable<bool> fail(const Error& error, const RequestHead& head, Exchange& exchange,
-                               Account& account) {
+    asio::awaitable<bool> fail(const Error& error, const RequestHead& head,
+                               const api::Caller& caller, Exchange& exchange, Account& account) {
         if (error.is(Errc::cancelled)) {
             account.status = 499;
             co_return false;
@@ -248,25 +270,26 @@ private:
         const Answer answer = answer_of(error, &head);
         if (answer.status >= 500) {
             spdlog::warn("request failed status={} model={} reason=\"{}\"", answer.status,
-                         log::clean(account.model, 128), log::clean(error.detail, 2048));
+                         log::value(account.model, 128), log::clean(error.detail, 2048));
         }
-        co_return co_await reply(answer, head, exchange, account);
+        co_return co_await reply(answer, head, caller, exchange, account);
     }
 
     /// Sends an answer of our own. The connection goes on only when the body was read to its end.
-    asio::awaitable<bool> reply(const Answer& answer, const RequestHead& head, Exchange& exchange,
-                                Account& account) {
+    asio::awaitable<bool> reply(const Answer& answer, const RequestHead& head,
+                                const api::Caller& caller, Exchange& exchange, Account& account) {
         account.status = static_cast<unsigned>(answer.status);
         account.bytes = answer.body.size();
         const bool clean = exchange.skip_rest();
         const bool keep_alive = clean && head.keep_alive && !context_->draining;
+        const AnswerStamp stamp = caller.stamp();
         if (answer.source) {
-            const StreamedAnswer done = co_await write_stream(client_, answer, head, keep_alive,
-                                                              config_->limits.write_timeout);
+            const StreamedAnswer done = co_await write_stream(
+                client_, answer, head, stamp, keep_alive, config_->limits.write_timeout);
             account.bytes = done.bytes;
             co_return done.complete&& keep_alive;
         }
-        const bool sent = co_await write_answer(client_, answer, &head, keep_alive,
+        const bool sent = co_await write_answer(client_, answer, &head, stamp, keep_alive,
                                                 config_->limits.write_timeout);
         if (sent && !clean) {
             co_await linger_and_close(client_);
@@ -281,6 +304,13 @@ private:
 };
 
 }  // namespace
+
+const api::AccessRules& SessionContext::access(const std::shared_ptr<const Config>& config) {
+    if (!access_ || access_->config() != config) {
+        access_.emplace(config, own_host_name());
+    }
+    return *access_;
+}
 
 const PathPatterns& SessionContext::ignored_paths(const std::shared_ptr<const Config>& config) {
     if (patterns_of_ != config) {

@@ -4,8 +4,10 @@
 // socket and buffers; reaches models only through the fleet. Main loop only.
 
 #include "core/path_patterns.hpp"
+#include "proxy/api/access.hpp"
 #include "proxy/api/profiles.hpp"
 #include "proxy/api/reload.hpp"
+#include "proxy/api/request_id.hpp"
 #include "proxy/api/selectors.hpp"
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/pool.hpp"
@@ -17,6 +19,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace corral {
@@ -32,6 +35,9 @@ struct SessionContext {
     SessionContext(asio::any_io_executor ex, Fleet& f, LogBook& l)
         : executor(ex), fleet(f), logs(l), pool(ex), peers_served(ex) {}
 
+    /// What this config lets whom do, made when it is first asked for. The reference is good until
+    /// another config's are asked for: not across a co_await.
+    [[nodiscard]] const api::AccessRules& access(const std::shared_ptr<const Config>& config);
     /// upstream.ignorePaths of this config, compiled when it is first asked for.
     [[nodiscard]] const PathPatterns& ignored_paths(const std::shared_ptr<const Config>& config);
 
@@ -49,10 +55,12 @@ struct SessionContext {
     std::size_t bytes_held = 0;           ///< of bodies: for their model or filters
     std::size_t at_peers = 0;             ///< requests that a peer answers: no lease knows of them
     Wakeup peers_served;                  ///< at_peers has become 0
-    std::uint64_t requests = 0;           ///< numbers requests for the log
+    std::uint64_t requests = 0;           ///< counts requests
+    api::RequestIds request_ids;          ///< for those that bring none
     std::list<Wire*> idle;  ///< connections between two requests: closed at once by drain
 
 private:
+    std::optional<api::AccessRules> access_;
     PathPatterns patterns_;
     std::shared_ptr<const Config> patterns_of_;
 };

@@ -256,6 +256,10 @@ Wire::~Wire() {
     }
 }
 
+bool Wire::has_tls() const noexcept {
+    return state_->tls != nullptr;
+}
+
 InputBuffer& Wire::in() noexcept {
     return state_->in;
 }

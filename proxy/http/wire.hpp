@@ -46,6 +46,8 @@ public:
     Wire& operator=(Wire&&) noexcept = default;
     ~Wire();  ///< closes the socket
 
+    [[nodiscard]] bool has_tls() const noexcept;
+
     [[nodiscard]] InputBuffer& in() noexcept;
     [[nodiscard]] Socket& socket() noexcept;
 

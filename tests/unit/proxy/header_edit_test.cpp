@@ -29,13 +29,13 @@ std::string answer(const std::string& head, const ResponseEdit& edit,
 
 TEST_CASE("a request goes upstream with the client's fields in order and our framing") {
     RequestEdit edit;
-    edit.client_address = "10.0.0.9";
+    edit.request_id = "id-1";
     edit.framing = {BodyKind::content_length, 7};
     CHECK(forward("POST /v1/completions?a=b HTTP/1.1\r\nUser-Agent: c\r\nhost: H:8091\r\n"
                   "X-B:  two \r\nContent-Length: 0007\r\nAccept: */*\r\nX-B: 3\r\n\r\n",
                   edit) ==
           "POST /v1/completions?a=b HTTP/1.1\r\nHost: H:8091\r\nUser-Agent: c\r\nX-B: two\r\n"
-          "Accept: */*\r\nX-B: 3\r\nX-Forwarded-For: 10.0.0.9\r\nContent-Length: 7\r\n\r\n");
+          "Accept: */*\r\nX-B: 3\r\nX-Request-Id: id-1\r\nContent-Length: 7\r\n\r\n");
 }
 
 TEST_CASE("RFC 9110 7.6.1: hop-by-hop fields and those that Connection names stay behind") {
@@ -56,15 +56,77 @@ TEST_CASE("Connection cannot take away Host or the framing") {
                   edit) == "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
-TEST_CASE("X-Forwarded-For is appended to, on one line") {
+namespace {
+
+const std::string forwarding_head =
+    "GET / HTTP/1.1\r\nHost: h:1\r\nX-Forwarded-For: a\r\nA: b\r\nx-forwarded-for: b, c\r\n"
+    "X-Forwarded-Proto: https\r\nX-Forwarded-Host: shown\r\nX_Forwarded-Port: 1\r\n"
+    "Forwarded: for=x\r\nX-Real-IP: r\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("what a stranger says of who asks is replaced by what is known") {
+    // Guards: no client gives itself an address, a scheme or a name of ours.
+    Sender sender;
+    sender.address = sender.client = "::1";
     RequestEdit edit;
-    edit.client_address = "::1";
-    CHECK(forward("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: a\r\nA: b\r\n"
-                  "x-forwarded-for: b, c\r\n\r\n",
-                  edit) ==
-          "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nX-Forwarded-For: a, b, c, ::1\r\n\r\n");
-    CHECK(forward("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: a\r\n\r\n", {}) ==
-          "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: a\r\n\r\n");
+    edit.sender = &sender;
+    CHECK(forward(forwarding_head, edit) ==
+          "GET / HTTP/1.1\r\nHost: h:1\r\nA: b\r\nX-Forwarded-For: ::1\r\n"
+          "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h:1\r\nX-Real-IP: ::1\r\n\r\n");
+    sender.address = sender.client = "unix";
+    sender.scheme = "https";
+    CHECK(forward(forwarding_head, edit) ==
+          "GET / HTTP/1.1\r\nHost: h:1\r\nA: b\r\nX-Forwarded-Proto: https\r\n"
+          "X-Forwarded-Host: h:1\r\n\r\n");
+    CHECK(forward(forwarding_head, {}) == "GET / HTTP/1.1\r\nHost: h:1\r\nA: b\r\n\r\n");
+}
+
+TEST_CASE("what a trusted proxy says stays, and X-Forwarded-For is added to, on one line") {
+    // Guards: the chain of proxies arrives whole.
+    Sender sender;
+    sender.address = "10.0.0.1";
+    sender.client = "1.2.3.4";
+    sender.trusted = true;
+    RequestEdit edit;
+    edit.sender = &sender;
+    CHECK(forward(forwarding_head, edit) ==
+          "GET / HTTP/1.1\r\nHost: h:1\r\nA: b\r\nX-Forwarded-Proto: https\r\n"
+          "X-Forwarded-Host: shown\r\nX_Forwarded-Port: 1\r\nForwarded: for=x\r\nX-Real-IP: r\r\n"
+          "X-Forwarded-For: a, b, c, 10.0.0.1\r\n\r\n");
+    CHECK(forward("GET / HTTP/1.1\r\nHost: h\r\n\r\n", edit) ==
+          "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\n"
+          "X-Forwarded-Host: h\r\nX-Real-IP: 1.2.3.4\r\n\r\n");
+}
+
+TEST_CASE("cookies of Corral stay here, others go on as they came") {
+    // Guards: what a browser keeps for Corral's own pages is no business of a model's server.
+    CHECK(forward("GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1;b=2\r\n\r\n", {}) ==
+          "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1;b=2\r\n\r\n");
+    CHECK(forward("GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1;Corral_key=k; b=2\r\n"
+                  "cookie: corral=k; c=corral\r\n\r\n",
+                  {}) == "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1; b=2; c=corral\r\n\r\n");
+    CHECK(forward("GET / HTTP/1.1\r\nHost: h\r\nCookie: corral=k\r\n\r\n", {}) ==
+          "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+}
+
+TEST_CASE(
+    "an answer says whose it is and which page may read it, whatever the model's server says") {
+    // Guards: a server that lets every page read its answers does not decide that for Corral.
+    const std::string head =
+        "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nVary: Accept\r\n"
+        "Access-Control-Allow-Credentials: true\r\nX-Request-Id: theirs\r\nA: b\r\n\r\n";
+    CHECK(answer(head, {}) ==
+          "HTTP/1.1 204 No Content\r\nVary: Accept\r\nX-Request-Id: theirs\r\nA: b\r\n\r\n");
+    ResponseEdit edit;
+    edit.stamp = {"ours", "http://localhost:3000", true};
+    CHECK(answer(head, edit) ==
+          "HTTP/1.1 204 No Content\r\nVary: Accept\r\nA: b\r\nX-Request-Id: ours\r\n"
+          "Access-Control-Allow-Origin: http://localhost:3000\r\nAccess-Control-Expose-Headers: "
+          "X-Request-Id, Retry-After, Location, Content-Disposition\r\nVary: Origin\r\n\r\n");
+    edit.stamp = {"ours", "", true};
+    CHECK(answer("HTTP/1.1 204 \r\nVary: origin\r\n\r\n", edit) ==
+          "HTTP/1.1 204 No Content\r\nVary: origin\r\nX-Request-Id: ours\r\n\r\n");
 }
 
 TEST_CASE("a request is edited: target, host, fields dropped and set") {
