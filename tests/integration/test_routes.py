@@ -273,25 +273,33 @@ def test_one_model_can_be_asked_for(front, name):
 
 @pytest.mark.parametrize("path", ["/v1/models", "/nope", "/upstream/a/x", "/v1/completions", "*"])
 def test_every_options_is_answered_here(front, path):
-    """Guards: 204 for any path, whether it exists or not (§1.0); nothing reaches a model, and only
-    pages of this machine are let in."""
+    """Guards: 204 for any path, whether it exists or not (§1.0); nothing reaches a model, and pages
+    of other sites are refused."""
     seen = len(front.engines["a"].recorded)
-    for origin, allowed in (("http://localhost:3000", True), ("http://localhost.evil", False)):
-        asked = [("Origin", origin), ("Access-Control-Request-Headers", "x-own, a b")]
+    for origin in (None, "http://localhost:3000"):
+        asked = [("Origin", origin)] if origin else []
+        asked.append(("Access-Control-Request-Headers", "x-own, a b"))
         answer = front.corral.request("OPTIONS", path, fields=asked)
         assert (answer.status, answer.body) == (204, b"")
-        assert answer.all("Access-Control-Allow-Origin") == [origin] * allowed
-        assert answer.all("Access-Control-Allow-Headers") == ["x-own"] * allowed
+        assert answer.all("Access-Control-Allow-Origin") == [origin or "*"]
+        assert answer.all("Access-Control-Allow-Headers") == ["x-own"]
+        assert answer.all("Access-Control-Max-Age") == ["86400"]
+    answer = front.corral.request("OPTIONS", path, fields=[("Origin", "http://localhost.evil")])
+    assert answer.status == 403
+    assert answer.all("Access-Control-Allow-Origin") == []
     assert len(front.engines["a"].recorded) == seen
 
 
 def test_the_list_of_models_may_be_read_by_pages_of_this_machine(front):
-    """Guards: a page that is served elsewhere on this machine finds the models (§1.0)."""
+    """Guards: a page that is served elsewhere on this machine finds the models (§1.0); another one
+    that asks cannot read them."""
     for path in ("/v1/models", "/models"):
         answer = front.corral.get(path, fields=[("Origin", "http://127.0.0.1:3000")])
         assert answer.field("Access-Control-Allow-Origin") == "http://127.0.0.1:3000"
         answer = front.corral.get(path, fields=[("Origin", "http://example.org")])
+        assert answer.status == 200
         assert answer.field("Access-Control-Allow-Origin") is None
+        assert answer.field("Vary") == "Origin"
 
 
 def test_no_case_above_started_a_model_that_it_did_not_name(front):
