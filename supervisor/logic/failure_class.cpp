@@ -114,7 +114,9 @@ FailureClass class_of_status(const ExitStatus& status) noexcept {
     if (status.ending == Ending::memory_limit) {
         return FailureClass::memory_limit;
     }
-    if (status.ending == Ending::oom_killer || (status.signaled && status.value == SIGKILL)) {
+    const bool unexplained =
+        status.ending == Ending::plain && status.signaled && status.value == SIGKILL;
+    if (status.ending == Ending::oom_killer || unexplained) {
         return FailureClass::oom_killed;
     }
     return !status.signaled && status.value == shell_found_no_program ? FailureClass::file_missing
@@ -124,6 +126,10 @@ FailureClass class_of_status(const ExitStatus& status) noexcept {
 std::string_view hint_for_other(const FailureFacts& facts) noexcept {
     if (facts.at == FailedAt::launch) {
         return "correct its cmd or its proxy in the configuration.";
+    }
+    if (facts.status && facts.status->ending == Ending::killed) {
+        return "find out who sends it SIGKILL: a person, a service manager, the limit of a "
+               "container.";
     }
     if (facts.status && facts.status->signaled && facts.status->value == SIGILL) {
         return "its program was built for another processor: use a build for this one.";

@@ -65,12 +65,12 @@ def test_a_failed_start_is_classified(yard, text, kind):
     poll_until(lambda: f"class={kind}" in corral.log, what="the log to name the class")
 
 
-def test_a_sigkill_from_elsewhere_looks_like_the_oom_killer(yard):
-    """Guards: who sees a model vanish without a word is told the likeliest reason."""
+def test_a_sigkill_from_elsewhere_is_told_as_one(yard):
+    """Guards: who sees a model vanish without a word is told who it was, or most likely was."""
     yard.engine("a", die_at_start=0, signal=9)
     answer = yard.serve().chat("a")
-    assert (answer.status, answer.error["failure"]["class"]) == (502, "oom_killed")
-    assert "OOM killer" in answer.error["message"] and "signal 9" in answer.error["message"]
+    assert answer.status == 502 and "signal 9" in answer.error["message"]
+    assert answer.error["failure"]["class"] in ("oom_killed", "other")
 
 
 def test_a_missing_program_is_a_missing_file(yard):
@@ -171,7 +171,7 @@ def test_a_served_request_makes_a_model_good_again(yard):
         assert corral.chat("a").status == 200
         os.kill(engine.starts[turn], signal.SIGKILL)
         poll_until(lambda: corral.running() == {}, what="the death to be noticed")
-    assert states(corral)["a"]["failure"]["class"] == "oom_killed"
+    assert states(corral)["a"]["failure"]["status"].startswith("signal 9")
     assert corral.chat("a").status == 200
     assert states(corral)["a"]["failure"] is None
 

@@ -104,6 +104,7 @@ TEST_CASE("a status may say more than any output") {
     };
     CHECK(of({true, SIGKILL}) == FailureClass::oom_killed);
     CHECK(of({true, SIGKILL, Ending::oom_killer}) == FailureClass::oom_killed);
+    CHECK(of({true, SIGKILL, Ending::killed}, "") == FailureClass::other);
     CHECK(of({true, SIGKILL, Ending::memory_limit, 1, 2}) == FailureClass::memory_limit);
     CHECK(of({true, SIGSEGV}, "") == FailureClass::other);
     CHECK(of({false, 127}, "") == FailureClass::file_missing);
