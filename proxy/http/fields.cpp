@@ -7,8 +7,8 @@
 namespace corral::http {
 namespace {
 
-constexpr std::string_view separator = ": ";
-constexpr std::string_view line_end = "\r\n";
+constexpr std::string_view name_separator = ": ";
+constexpr std::string_view field_end = "\r\n";
 constexpr std::size_t usual_fields = 24;
 
 }  // namespace
@@ -59,8 +59,8 @@ bool Fields::lists(std::string_view name, std::string_view element) const noexce
 
 void Fields::add(std::string_view name, std::string_view value) {
     const std::size_t name_at = text_.size();
-    text_.append(name).append(separator).append(value).append(line_end);
-    add_held(name_at, name.size(), name_at + name.size() + separator.size(), value.size());
+    text_.append(name).append(name_separator).append(value).append(field_end);
+    add_held(name_at, name.size(), name_at + name.size() + name_separator.size(), value.size());
 }
 
 void Fields::hold(std::string_view lines) {
@@ -80,12 +80,12 @@ std::string_view Fields::line(std::size_t index) const noexcept {
     const std::string_view text(text_);
     const std::size_t name_end = entry.name_at + entry.name_size;
     const std::size_t value_end = entry.value_at + entry.value_size;
-    if (entry.value_at != name_end + separator.size() ||
-        text.substr(name_end, separator.size()) != separator ||
-        text.substr(value_end, line_end.size()) != line_end) {
+    if (entry.value_at != name_end + name_separator.size() ||
+        text.substr(name_end, name_separator.size()) != name_separator ||
+        text.substr(value_end, field_end.size()) != field_end) {
         return {};
     }
-    return text.substr(entry.name_at, value_end + line_end.size() - entry.name_at);
+    return text.substr(entry.name_at, value_end + field_end.size() - entry.name_at);
 }
 
 bool Fields::is_padded(std::size_t index) const noexcept {
