@@ -215,7 +215,8 @@ private:
     }
 
     void add_model(const std::string& path, ModelFile file, std::uint32_t part_count) {
-        FoundModel model{path, part_count, read_file_name(file_name_of(path)), std::move(file)};
+        FoundModel model{path, part_count, read_file_name(file_name_of(path)), std::move(file),
+                         {},   {}};
         model.file.role = refine_role(model.file.role, model.file_name);
         if (std::string problem = role_problem(model.file.role); !problem.empty()) {
             leave_out(path, std::move(problem));

@@ -8,16 +8,27 @@
 #include "discovery/walk.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace corral {
+
+/// The eyes or ears of a model, by a file of its own (`--mmproj`).
+struct FoundProjector {
+    std::string path;  ///< absolute
+    bool has_vision = false;
+    bool has_audio = false;
+    std::uint64_t file_bytes = 0;
+};
 
 struct FoundModel {
     std::string path;  ///< absolute; of the first part when there are several
     std::uint32_t part_count = 1;
     FileNameParts file_name;
     ModelFile file;  ///< sums over all parts; its role also looks at the file name
+    std::optional<FoundProjector> projector;  ///< the one that fits it
+    std::string projector_note;               ///< why no projector beside it was taken; a sentence
 
     /// Parameters in billions: by file name, else size label, else counted. The first is what
     /// people go by ("1B" has 1.24 billion).

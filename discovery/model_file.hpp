@@ -48,6 +48,10 @@ struct ModelFile {
     std::uint64_t vocabulary = 0;  ///< tokens
     std::uint64_t experts = 0;
     bool has_chat_template = false;
+    bool supports_tools = false;     ///< its chat template renders tools
+    bool supports_thinking = false;  ///< its chat template knows of reasoning
+    bool has_vision = false;         ///< of a projector: takes images
+    bool has_audio = false;          ///< of a projector: takes sound
     ModelRole role = ModelRole::base;
     std::uint64_t split_number = 0;  ///< split.no, from 0
     std::uint64_t split_count = 0;   ///< split.count; 0 or 1: one file
