@@ -3,6 +3,8 @@
 #include "discovery/catalogue.hpp"
 
 #include "discovery/gguf_file.hpp"
+#include "discovery/projector.hpp"
+#include "discovery/sources.hpp"
 #include "discovery/text.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sys/stat.h>
 #include <utility>
 
 namespace corral {
@@ -37,9 +40,6 @@ std::string name_problem(std::string_view file_name) {
     if (draft_head) {
         return "a draft head by its name: a part of another model";
     }
-    if (name.find("mmproj") != std::string::npos) {
-        return "a projector (mmproj) by its name: a part of another model";
-    }
     if (name.find("imatrix") != std::string::npos) {
         return "an importance matrix by its name: no model";
     }
@@ -48,8 +48,6 @@ std::string name_problem(std::string_view file_name) {
 
 std::string role_problem(ModelRole role) {
     switch (role) {
-        case ModelRole::projector:
-            return "a projector (mmproj): a part of another model";
         case ModelRole::adapter:
             return "an adapter (LoRA): needs another model";
         case ModelRole::vocabulary:
@@ -122,12 +120,42 @@ std::string parts_problem(const Parts& parts, std::uint32_t count) {
     return {};
 }
 
+/// The parts of a file's name, without what a cache put before it. Where the name says nothing
+/// ("model.gguf") the repository's speaks for it.
+FileNameParts name_in_cache(const CacheEntry& entry) {
+    constexpr std::array<std::string_view, 4> empty_names{"model", "ggml-model", "ggml", "gguf"};
+    FileNameParts parts = read_file_name(entry.file_name);
+    std::string stem = plain_name(parts.stem);
+    if (!parts.quantization.empty() && stem.ends_with(parts.quantization)) {
+        stem = plain_name(stem.substr(0, stem.size() - parts.quantization.size()));
+    }
+    const bool says_nothing =
+        std::find(empty_names.begin(), empty_names.end(), stem) != empty_names.end() ||
+        stem.empty();
+    if (!says_nothing || entry.repository.empty()) {
+        return parts;
+    }
+    std::string name(file_name_of(entry.repository));
+    for (const std::string_view ending : {"-GGUF", "-gguf"}) {
+        if (name.ends_with(ending)) {
+            name.resize(name.size() - ending.size());
+        }
+    }
+    if (!parts.quantization.empty()) {
+        name += "-" + parts.quantization;
+    }
+    return read_file_name(name + ".gguf");
+}
+
 class Cataloguer {
 public:
+    explicit Cataloguer(ModelIndex* index) : index_(index) {}
+
     Catalogue run(const std::vector<std::string>& roots, const WalkLimits& limits) {
         Walk walk = walk_directories(roots, limits);
         catalogue_.left_out = std::move(walk.left_out);
         catalogue_.failed_roots = std::move(walk.failed_roots);
+        manifests_ = std::move(walk.manifests);
         const std::set<std::string> present(walk.files.begin(), walk.files.end());
         for (const std::string& path : walk.files) {
             add_file(path, present);
@@ -135,6 +163,7 @@ public:
         for (const auto& [key, parts] : sets_) {
             add_set(parts, key.second);
         }
+        add_projectors();
         const auto by_path = [](const auto& a, const auto& b) { return a.path < b.path; };
         std::sort(catalogue_.models.begin(), catalogue_.models.end(), by_path);
         std::stable_sort(catalogue_.left_out.begin(), catalogue_.left_out.end(), by_path);
@@ -176,17 +205,42 @@ private:
         }
     }
 
+    /// From the index when the file is as it was, without opening it; else from the file.
     Result<ModelFile> read_file(const std::string& path) {
+        struct stat status {};
+        const bool is_regular = ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+        if (index_ != nullptr && is_regular) {
+            if (const IndexEntry* known = index_->find(file_key(status))) {
+                if (std::optional<Error> twice = seen_before(status.st_dev, status.st_ino, path)) {
+                    return *twice;
+                }
+                return known->model ? Result<ModelFile>(*known->model)
+                                    : Error(Errc::corrupt, Blame::internal, known->problem);
+            }
+        }
         Result<FileWindow> window = FileWindow::open(path);
         if (!window) {
             return window.error();
         }
-        const auto [known, is_new] = seen_.emplace(window->identity(), path);
-        if (!is_new) {
-            return Error(Errc::corrupt, Blame::internal,
-                         "the same file as " + escaped(known->second));
+        ++catalogue_.files_opened;
+        const auto [device, inode] = window->identity();
+        if (std::optional<Error> twice = seen_before(device, inode, path)) {
+            return *twice;
         }
-        return read_model_file(*window);
+        Result<ModelFile> file = read_model_file(*window);
+        const bool is_lasting = file || file.error().code != Errc::io;
+        if (index_ != nullptr && is_lasting) {
+            index_->put(window->key(), {path, file ? std::optional(*file) : std::nullopt,
+                                        file ? std::string{} : file.error().detail});
+        }
+        return file;
+    }
+
+    std::optional<Error> seen_before(dev_t device, ino_t inode, const std::string& path) {
+        const auto [known, is_new] = seen_.emplace(FileIdentity{device, inode}, path);
+        return is_new ? std::nullopt
+                      : std::optional(Error(Errc::corrupt, Blame::internal,
+                                            "the same file as " + escaped(known->second)));
     }
 
     void add_single(Part part) {
@@ -215,17 +269,59 @@ private:
     }
 
     void add_model(const std::string& path, ModelFile file, std::uint32_t part_count) {
-        FoundModel model{path, part_count, read_file_name(file_name_of(path)), std::move(file),
-                         {},   {}};
+        if (file.role == ModelRole::projector) {
+            projectors_.push_back({path, std::move(file)});
+            return;
+        }
+        FoundModel model;
+        model.path = path;
+        model.part_count = part_count;
+        model.file = std::move(file);
+        read_name(model);
         model.file.role = refine_role(model.file.role, model.file_name);
-        if (std::string problem = role_problem(model.file.role); !problem.empty()) {
+        std::string problem = role_problem(model.file.role);
+        if (problem.empty() && plain_name(file_name_of(path)).find("mmproj") != std::string::npos) {
+            problem = "a projector (mmproj) by its name, but not by its content";
+        }
+        if (!problem.empty()) {
             leave_out(path, std::move(problem));
             return;
         }
         catalogue_.models.push_back(std::move(model));
     }
 
+    void read_name(FoundModel& model) const {
+        const std::string_view directory = directory_of(model.path);
+        const auto manifests = manifests_.find(directory.substr(0, directory.size() - 1));
+        const std::optional<CacheEntry> entry =
+            read_cache_path(model.path, manifests == manifests_.end() ? std::vector<std::string>{}
+                                                                      : manifests->second);
+        if (entry) {
+            model.repository = entry->repository;
+            model.file_name = name_in_cache(*entry);
+        } else {
+            model.file_name = read_file_name(file_name_of(model.path));
+        }
+    }
+
+    void add_projectors() {
+        const std::vector<bool> used = attach_projectors(catalogue_.models, projectors_);
+        for (std::size_t i = 0; i < projectors_.size(); ++i) {
+            if (!used[i]) {
+                const std::uint64_t length = projectors_[i].file.projected_length;
+                leave_out(projectors_[i].path,
+                          length == 0 ? "a projector (mmproj) that fits no model here"
+                                      : fmt::format("a projector (mmproj) that fits no model here: "
+                                                    "its vectors have {} numbers",
+                                                    length));
+            }
+        }
+    }
+
+    ModelIndex* index_;
     Catalogue catalogue_;
+    ManifestsByDirectory manifests_;
+    std::vector<ProjectorFile> projectors_;
     std::map<FileIdentity, std::string> seen_;
     std::map<SetKey, Parts> sets_;
 };
@@ -256,8 +352,9 @@ std::string path_problem(std::string_view path) {
     return {};
 }
 
-Catalogue read_catalogue(const std::vector<std::string>& roots, const WalkLimits& limits) {
-    return Cataloguer().run(roots, limits);
+Catalogue read_catalogue(const std::vector<std::string>& roots, const WalkLimits& limits,
+                         ModelIndex* index) {
+    return Cataloguer(index).run(roots, limits);
 }
 
 }  // namespace corral

@@ -4,9 +4,11 @@
 // only; any thread.
 
 #include "discovery/model_file.hpp"
+#include "discovery/model_index.hpp"
 #include "discovery/naming.hpp"
 #include "discovery/walk.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,7 +30,8 @@ struct FoundModel {
     FileNameParts file_name;
     ModelFile file;  ///< sums over all parts; its role also looks at the file name
     std::optional<FoundProjector> projector;  ///< the one that fits it
-    std::string projector_note;               ///< why no projector beside it was taken; a sentence
+    std::string projector_note;               ///< about the choice of a projector; a sentence
+    std::string repository;  ///< "org/repo", when it lies in a cache that tells; not safe to print
 
     /// Parameters in billions: by file name, else size label, else counted. The first is what
     /// people go by ("1B" has 1.24 billion).
@@ -41,10 +44,13 @@ struct Catalogue {
     std::vector<FoundModel> models;     ///< sorted by path
     std::vector<LeftOut> left_out;      ///< sorted by path
     std::vector<LeftOut> failed_roots;  ///< starting points that are not there or not readable
+    std::size_t files_opened = 0;       ///< the others were in the index as they are
+    std::string index_warning;          ///< why the index was not used; mostly empty
 };
 
+/// `index` may be nullptr; what is read goes into it.
 [[nodiscard]] Catalogue read_catalogue(const std::vector<std::string>& roots,
-                                       const WalkLimits& limits = {});
+                                       const WalkLimits& limits = {}, ModelIndex* index = nullptr);
 
 /// Why a path cannot stand in a config, or an empty string when it can.
 [[nodiscard]] std::string path_problem(std::string_view path);

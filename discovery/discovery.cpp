@@ -1,8 +1,9 @@
-// Default places and the walk; see discovery.hpp. Writing is writer.cpp.
+// Looking at directories, with the index; see discovery.hpp. Writing is writer.cpp.
 
 #include "discovery/discovery.hpp"
 
-#include <optional>
+#include "discovery/model_index.hpp"
+#include "discovery/text.hpp"
 
 namespace corral {
 
@@ -11,26 +12,24 @@ Discovery discover(const DiscoverOptions& options) {
     for (const std::string& directory : options.directories) {
         discovery.directories.push_back(absolute_path(directory));
     }
-    discovery.catalogue = read_catalogue(discovery.directories, options.limits);
+    if (options.index_file.empty()) {
+        discovery.catalogue = read_catalogue(discovery.directories, options.limits);
+        return discovery;
+    }
+    std::string warning;
+    ModelIndex index = ModelIndex::load(options.index_file, warning);
+    discovery.catalogue = read_catalogue(discovery.directories, options.limits, &index);
+    if (!warning.empty()) {
+        discovery.catalogue.index_warning = escaped(options.index_file) + ": " + warning;
+    }
+    index.drop_vanished();
+    index.save(options.index_file);
     return discovery;
 }
 
-std::vector<std::string> default_model_directories(const EnvironmentLookup& environment) {
-    std::vector<std::string> directories;
-    const std::optional<std::string> home = environment("HOME");
-    const bool has_home = home && home->starts_with('/');
-    if (has_home) {
-        directories.push_back(*home + "/.clara/llama-models");
-    }
-    // By the XDG specification a relative path counts as not set.
-    if (const std::optional<std::string> data = environment("XDG_DATA_HOME");
-        data && data->starts_with('/')) {
-        directories.push_back(*data + "/corral/models");
-    } else if (has_home) {
-        directories.push_back(*home + "/.local/share/corral/models");
-    }
-    directories.emplace_back("/var/lib/corral/models");
-    return directories;
+std::string index_file(const EnvironmentLookup& environment) {
+    const std::string directory = state_directory(environment);
+    return directory.empty() ? directory : directory + "/models.index";
 }
 
 }  // namespace corral

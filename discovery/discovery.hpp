@@ -7,6 +7,7 @@
 #include "discovery/assign.hpp"
 #include "discovery/catalogue.hpp"
 #include "discovery/gpu.hpp"
+#include "discovery/sources.hpp"
 
 #include <chrono>
 #include <string>
@@ -17,6 +18,10 @@ namespace corral {
 struct DiscoverOptions {
     std::vector<std::string> directories;
     WalkLimits limits;
+    /// Where what was read is kept, so that unchanged files are not opened again; see index_file().
+    /// Empty: nowhere. When it cannot be written that is no error.
+    // NOLINTNEXTLINE(readability-redundant-member-init): so that it may be left out in braces
+    std::string index_file{};
 };
 
 struct Discovery {
@@ -27,10 +32,8 @@ struct Discovery {
 /// Looks at every directory. A directory that is not there stands in catalogue.failed_roots.
 [[nodiscard]] Discovery discover(const DiscoverOptions& options);
 
-/// Where models are looked for by default: ~/.clara/llama-models, $XDG_DATA_HOME/corral/models
-/// (~/.local/share by default) and /var/lib/corral/models.
-[[nodiscard]] std::vector<std::string> default_model_directories(
-    const EnvironmentLookup& environment);
+/// The index in the state directory; empty when there is no such directory.
+[[nodiscard]] std::string index_file(const EnvironmentLookup& environment);
 
 struct WriteOptions {
     std::string engine = "llama-server";  ///< program for `cmd`, one word

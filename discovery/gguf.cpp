@@ -32,17 +32,29 @@ std::optional<std::uint64_t> multiply(std::uint64_t a, std::uint64_t b) {
     return a * b;
 }
 
+/// What the caller wants to know.
+struct Wanted {
+    const GgufKeyFilter& key;
+    const GgufTensorFilter& tensor;
+    const GgufLimits& limits;
+};
+
 class Parser {
 public:
-    Parser(ByteSource& source, const GgufKeyFilter& wanted, const GgufLimits& limits)
-        : reader_(source, limits.header_bytes_read_max),
+    /// `may_guess`: jump over long arrays of strings.
+    Parser(ByteSource& source, const Wanted& wanted, bool may_guess)
+        : reader_(source, wanted.limits.header_bytes_read_max),
           wanted_(wanted),
-          limits_(limits),
-          size_(source.size()) {}
+          limits_(wanted.limits),
+          size_(source.size()),
+          may_guess_(may_guess) {}
+
+    [[nodiscard]] bool has_guessed() const noexcept { return reader_.has_guessed(); }
 
     Result<GgufHeader> run() {
-        const std::uint64_t pairs = read_start();
-        for (std::uint64_t i = 0; i < pairs && !reader_.failed(); ++i) {
+        pairs_left_ = read_start();
+        while (pairs_left_ > 0 && !reader_.failed()) {
+            --pairs_left_;
             read_pair();
         }
         read_alignment();
@@ -96,7 +108,7 @@ private:
         if (reader_.failed()) {
             return;
         }
-        if (!wanted_(key)) {
+        if (!wanted_.key(key)) {
             skip_value(type, at);
             return;
         }
@@ -218,7 +230,12 @@ private:
         }
         const bool real = array.element == GgufType::f32 || array.element == GgufType::f64;
         if (strings) {
-            reader_.skip_strings(array.count, limits_.string_bytes_max);
+            // Only tensors tell for sure that a jump was right: without any there is none.
+            std::optional<GgufNext> next;
+            if (may_guess_ && header_.tensor_count > 0) {
+                next = pairs_left_ > 0 ? GgufNext::pair : GgufNext::tensor;
+            }
+            reader_.skip_strings(array.count, limits_.string_bytes_max, next);
         } else if (keep && !real && array.count <= limits_.array_numbers_kept) {
             array.numbers.reserve(static_cast<std::size_t>(array.count));
             for (std::uint64_t i = 0; i < array.count && !reader_.failed(); ++i) {
@@ -246,10 +263,20 @@ private:
         header_.alignment = *number;
     }
 
+    /// A place for the tensor's extents, or nullptr when nobody wants it.
+    GgufTensor* keep_tensor(std::string_view name) {
+        if (reader_.failed() || !wanted_.tensor || !wanted_.tensor(name) ||
+            header_.tensors.size() >= limits_.tensors_kept_max) {
+            return nullptr;
+        }
+        return &header_.tensors.emplace_back(GgufTensor{std::string(name), {}});
+    }
+
     void read_tensor() {
         const std::uint64_t at = reader_.position();
         const std::uint64_t length = reader_.length(limits_.tensor_name_bytes_max, "a tensor name");
-        reader_.skip(length, "a tensor name");
+        const std::string_view name = reader_.free_bytes(length, "a tensor name");
+        GgufTensor* kept = keep_tensor(name);
         const auto dimensions = reader_.number<std::uint32_t>("a tensor's dimensions");
         if (!reader_.failed() && (dimensions < 1 || dimensions > 4)) {
             reader_.fail(at, fmt::format("a tensor of {} dimensions", dimensions));
@@ -266,6 +293,9 @@ private:
             }
             elements = *product;
             row = i == 0 ? extent : row;
+            if (kept != nullptr) {
+                kept->extents.push_back(extent);
+            }
         }
         const auto type = reader_.number<std::uint32_t>("a tensor's type");
         const auto offset = reader_.number<std::uint64_t>("a tensor's offset");
@@ -334,9 +364,11 @@ private:
     }
 
     HeaderReader reader_;
-    const GgufKeyFilter& wanted_;
+    const Wanted& wanted_;
     const GgufLimits& limits_;
     std::uint64_t size_;
+    bool may_guess_;
+    std::uint64_t pairs_left_ = 0;
     std::uint64_t data_end_ = 0;  ///< of the tensor that ends last, from data_offset
     bool sizes_known_ = true;
     GgufHeader header_;
@@ -350,11 +382,17 @@ const GgufValue* GgufHeader::find(std::string_view key) const {
 }
 
 Result<GgufHeader> parse_gguf(ByteSource& source, const GgufKeyFilter& wanted,
-                              const GgufLimits& limits) {
+                              const GgufLimits& limits, const GgufTensorFilter& wanted_tensor) {
     const GgufKeyFilter filter = [&](std::string_view key) {
         return key == "general.alignment" || wanted(key);
     };
-    return Parser(source, filter, limits).run();
+    const Wanted all{filter, wanted_tensor, limits};
+    Parser parser(source, all, true);
+    Result<GgufHeader> header = parser.run();
+    if (header || !parser.has_guessed()) {
+        return header;
+    }
+    return Parser(source, all, false).run();
 }
 
 }  // namespace corral

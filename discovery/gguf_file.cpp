@@ -14,9 +14,10 @@ namespace corral {
 
 namespace {
 
-constexpr std::size_t window_bytes_min = 4U << 10;     // after a jump
-constexpr std::size_t window_bytes_first = 16U << 10;  // most headers without their vocabulary
-constexpr std::size_t window_bytes_max = 256U << 10;   // while reading on and on
+constexpr std::size_t window_bytes_min = 512;  // after a jump
+constexpr std::size_t window_bytes_first = 8U
+                                           << 10;   // what most headers have before the vocabulary
+constexpr std::size_t window_bytes_max = 8U << 10;  // while reading on and on
 /// The ceiling of reading one file: a hostile header may make every small read a jump.
 constexpr std::uint64_t bytes_read_max = 96U << 20;
 
@@ -42,14 +43,13 @@ Result<FileWindow> FileWindow::open(const std::string& path) {
         ::close(descriptor);
         return Error(Errc::corrupt, Blame::internal, "not a regular file");
     }
-    return FileWindow(descriptor, static_cast<std::uint64_t>(status.st_size),
-                      {status.st_dev, status.st_ino});
+    return FileWindow(descriptor, file_key(status));
 }
 
 FileWindow::FileWindow(FileWindow&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       size_(other.size_),
-      identity_(other.identity_),
+      key_(other.key_),
       window_(std::move(other.window_)),
       window_offset_(other.window_offset_),
       window_bytes_next_(other.window_bytes_next_),
@@ -111,7 +111,7 @@ Result<std::string_view> FileWindow::view(std::uint64_t offset, std::size_t coun
 }
 
 Result<ModelFile> read_model_file(FileWindow& file) {
-    const Result<GgufHeader> header = parse_gguf(file, is_model_key);
+    const Result<GgufHeader> header = parse_gguf(file, is_model_key, {}, is_model_tensor);
     if (!header) {
         return header.error();
     }

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "discovery/byte_source.hpp"
 #include "discovery/model_file.hpp"
+#include "discovery/model_index.hpp"
 
 #include <cstdint>
 #include <string>
@@ -33,17 +34,21 @@ public:
     [[nodiscard]] std::uint64_t size() const noexcept override { return size_; }
     [[nodiscard]] Result<std::string_view> view(std::uint64_t offset, std::size_t count) override;
 
-    [[nodiscard]] FileIdentity identity() const noexcept { return identity_; }
+    [[nodiscard]] FileIdentity identity() const noexcept {
+        return {static_cast<dev_t>(key_.device), static_cast<ino_t>(key_.inode)};
+    }
+    /// Its content when it was opened, for the index.
+    [[nodiscard]] const FileKey& key() const noexcept { return key_; }
     /// Bytes read from the file so far.
     [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }
 
 private:
-    FileWindow(int descriptor, std::uint64_t size, FileIdentity identity)
-        : descriptor_(descriptor), size_(size), identity_(identity) {}
+    FileWindow(int descriptor, const FileKey& key)
+        : descriptor_(descriptor), size_(key.size), key_(key) {}
 
     int descriptor_;
     std::uint64_t size_;
-    FileIdentity identity_;
+    FileKey key_;
     std::string window_;
     std::uint64_t window_offset_ = 0;
     std::size_t window_bytes_next_ = 0;

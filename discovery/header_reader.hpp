@@ -4,10 +4,10 @@
 
 #include "core/error.hpp"
 #include "discovery/byte_source.hpp"
+#include "discovery/string_array.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +28,8 @@ public:
 
     [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
     [[nodiscard]] std::uint64_t left() const noexcept { return source_.size() - position_; }
+    /// True when a long array was passed by a guess, so that an error may be the guess's fault.
+    [[nodiscard]] bool has_guessed() const noexcept { return guessed_; }
     [[nodiscard]] bool failed() const noexcept { return error_.has_value(); }
     [[nodiscard]] const Error& error() const { return *error_; }
 
@@ -38,6 +40,14 @@ public:
     }
 
     std::string_view bytes(std::uint64_t count, std::string_view what) {
+        if (count <= left()) {
+            charge(count);
+        }
+        return free_bytes(count, what);
+    }
+
+    /// The same for what is bounded otherwise: it does not count against the ceiling.
+    std::string_view free_bytes(std::uint64_t count, std::string_view what) {
         if (failed()) {
             return {};
         }
@@ -45,10 +55,6 @@ public:
             fail(position_,
                  fmt::format("{} needs {} bytes, but only {} are left", what, count, left()),
                  Errc::short_input);
-            return {};
-        }
-        charge(count);
-        if (failed()) {
             return {};
         }
         const Result<std::string_view> got =
@@ -98,42 +104,12 @@ public:
     }
 
     /// Passes `count` strings of at most `max` bytes. Looks at the lengths in a block of bytes at a
-    /// time: a vocabulary has hundreds of thousands of short strings.
-    void skip_strings(std::uint64_t count, std::uint64_t max) {
-        constexpr std::uint64_t length_bytes = sizeof(std::uint64_t);
-        std::uint64_t block_bytes = block_bytes_min;
-        while (count > 0 && !failed()) {
-            const std::uint64_t begin = position_;
-            const std::uint64_t size = std::min(block_bytes, left());
-            const Result<std::string_view> block =
-                source_.view(begin, static_cast<std::size_t>(size));
-            if (!block) {
-                error_ = block.error();
-                return;
-            }
-            std::uint64_t at = 0;
-            std::uint64_t passed = 0;
-            while (passed < count && at + length_bytes <= size) {
-                std::uint64_t length = 0;
-                std::memcpy(&length, block->data() + at, sizeof(length));
-                if (length > max || length > source_.size() - (begin + at + length_bytes)) {
-                    break;  // length() below says what is wrong with it
-                }
-                at += length_bytes + length;
-                ++passed;
-            }
-            position_ = begin + at;
-            count -= passed;
-            charge(passed * length_bytes);
-            if (passed == 0) {
-                skip(length(max, "a string"), "a string");
-                --count;
-            }
-            block_bytes = at > size ? block_bytes_min : std::min(block_bytes * 2, block_bytes_max);
-        }
-    }
+    /// time: a vocabulary has hundreds of thousands of short strings. With `next` it may jump over
+    /// most of them (string_array.hpp); then has_guessed() is true.
+    void skip_strings(std::uint64_t count, std::uint64_t max, std::optional<GgufNext> next);
 
 private:
+    static constexpr int guesses_max = 16;  // a model has two such arrays, or three
     static constexpr std::uint64_t block_bytes_min = 4U << 10;
     static constexpr std::uint64_t block_bytes_max = 64U << 10;
 
@@ -148,6 +124,8 @@ private:
     ByteSource& source_;
     std::uint64_t budget_;
     std::uint64_t position_ = 0;
+    bool guessed_ = false;
+    int guesses_left_ = guesses_max;
     std::optional<Error> error_;
 };
 

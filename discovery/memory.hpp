@@ -9,10 +9,15 @@
 
 namespace corral {
 
-/// Bytes for weights, the KV cache of `context` tokens (16-bit, every layer), the compute buffer
-/// without flash attention, and the driver's own context. Saturates. nullopt when the file does
-/// not say what is needed, as with models that are recurrent all through.
+/// The engine's default for --ubatch-size.
+inline constexpr std::uint64_t usual_batch = 512;
+
+/// Bytes for weights, the 16-bit KV cache of `context` tokens layer by layer (layers with a sliding
+/// window keep less, recurrent ones a state of fixed size, latent attention its compressed form),
+/// the compute buffer without flash attention, and the driver's own context. Saturates. nullopt
+/// when the file does not say what is needed.
 [[nodiscard]] std::optional<std::uint64_t> estimate_gpu_bytes(const ModelFile& model,
-                                                              std::uint64_t context);
+                                                              std::uint64_t context,
+                                                              std::uint64_t batch = usual_batch);
 
 }  // namespace corral

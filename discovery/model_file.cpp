@@ -2,6 +2,8 @@
 
 #include "discovery/model_file.hpp"
 
+#include "discovery/chat_template.hpp"
+#include "discovery/projector.hpp"
 #include "discovery/saturate.hpp"
 
 #include <fmt/format.h>
@@ -25,23 +27,60 @@ constexpr std::uint64_t tokens_max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::string_view architecture_key = "general.architecture";
 
 // Keys of the form <architecture>.<suffix>.
-constexpr std::array<std::string_view, 12> suffixes{"context_length",
+constexpr std::array<std::string_view, 27> suffixes{"context_length",
                                                     "embedding_length",
                                                     "block_count",
                                                     "attention.head_count",
                                                     "attention.head_count_kv",
                                                     "attention.key_length",
                                                     "attention.value_length",
+                                                    "attention.key_length_mla",
+                                                    "attention.value_length_mla",
+                                                    "attention.kv_lora_rank",
                                                     "attention.sliding_window",
+                                                    "attention.sliding_window_pattern",
                                                     "attention.causal",
+                                                    "full_attention_interval",
+                                                    "ssm.conv_kernel",
+                                                    "ssm.inner_size",
+                                                    "ssm.state_size",
+                                                    "ssm.group_count",
                                                     "pooling_type",
                                                     "expert_count",
-                                                    "vocab_size"};
+                                                    "expert_used_count",
+                                                    "vocab_size",
+                                                    "has_vision_encoder",
+                                                    "has_audio_encoder",
+                                                    "projector_type",
+                                                    "vision.projection_dim",
+                                                    "audio.projection_dim"};
 
-constexpr std::array<std::string_view, 9> whole_keys{
-    architecture_key, "general.name",          "general.size_label",
-    "general.type",   "general.file_type",     "split.no",
-    "split.count",    "tokenizer.ggml.tokens", "tokenizer.chat_template"};
+constexpr std::array<std::string_view, 10> whole_keys{architecture_key,
+                                                      "general.name",
+                                                      "general.size_label",
+                                                      "general.type",
+                                                      "general.file_type",
+                                                      "split.no",
+                                                      "split.count",
+                                                      "tokenizer.ggml.tokens",
+                                                      "tokenizer.chat_template",
+                                                      "tokenizer.chat_template.tool_use"};
+
+/// Of layers with and without a window where only the engine's code says which are which
+/// (llama-model.cpp, set_swa_pattern): the last of so many has none.
+struct WindowPeriod {
+    std::string_view architecture;
+    std::uint64_t layers;
+};
+constexpr std::array<WindowPeriod, 9> window_periods{{{"gemma2", 2},
+                                                      {"gemma3", 6},
+                                                      {"gemma3n", 5},
+                                                      {"gemma-embedding", 6},
+                                                      {"gpt-oss", 2},
+                                                      {"cohere2", 4},
+                                                      {"olmo2", 4},
+                                                      {"exaone4", 4},
+                                                      {"smallthinker", 4}}};
 
 // general.file_type (llama.h, enum llama_ftype); an empty name: given up.
 constexpr std::array<std::string_view, 39> file_types{
@@ -142,13 +181,30 @@ public:
         return plain == nullptr || *plain > max ? 0 : *plain;
     }
 
+    /// The same, telling 0 from nothing; negative numbers count as nothing.
+    [[nodiscard]] std::optional<std::uint64_t> own_hint_or_none(std::string_view suffix,
+                                                                std::uint64_t max) const {
+        const GgufValue* value = header_.find(prefix_ + std::string(suffix));
+        const auto* plain = value == nullptr ? nullptr : std::get_if<std::uint64_t>(value);
+        return plain == nullptr || *plain > max ? std::nullopt : std::optional(*plain);
+    }
+
     /// A number that belongs to the architecture.
     [[nodiscard]] std::optional<std::uint64_t> own_number(std::string_view suffix,
                                                           std::uint64_t max) {
         return number(prefix_ + std::string(suffix), max);
     }
 
-    [[nodiscard]] std::optional<bool> own_flag(std::string_view suffix) {
+    [[nodiscard]] std::string own_text(std::string_view suffix) {
+        return text(prefix_ + std::string(suffix));
+    }
+
+    [[nodiscard]] const GgufArray* own_array(std::string_view suffix) const {
+        const GgufValue* value = header_.find(prefix_ + std::string(suffix));
+        return value == nullptr ? nullptr : std::get_if<GgufArray>(value);
+    }
+
+    [[nodiscard]] std::optional<bool> own_flag(std::string_view suffix) const {
         const GgufValue* value = header_.find(prefix_ + std::string(suffix));
         const bool* flag = value == nullptr ? nullptr : std::get_if<bool>(value);
         return flag == nullptr ? std::nullopt : std::optional<bool>(*flag);
@@ -189,6 +245,24 @@ private:
     std::optional<Error> error_;
 };
 
+void read_window(const Values& values, ModelFile& model) {
+    SlidingWindow& window = model.window;
+    window.tokens = values.own_hint("attention.sliding_window", tokens_max);
+    constexpr std::string_view pattern = "attention.sliding_window_pattern";
+    window.period = values.own_hint(pattern, layers_max);
+    const GgufArray* layers = values.own_array(pattern);
+    if (layers != nullptr && layers->numbers.size() == model.block_count) {
+        for (const std::uint64_t has_window : layers->numbers) {
+            window.layers.push_back(has_window != 0);
+        }
+    }
+    for (const WindowPeriod& known : window_periods) {
+        if (window.period == 0 && known.architecture == model.architecture) {
+            window.period = known.layers;
+        }
+    }
+}
+
 void read_shape(Values& values, ModelFile& model) {
     model.context_length = values.own_number("context_length", tokens_max).value_or(0);
     model.embedding_length = values.own_number("embedding_length", width_max).value_or(0);
@@ -205,11 +279,58 @@ void read_shape(Values& values, ModelFile& model) {
     const std::uint64_t value_length = values.own_hint("attention.value_length", width_max);
     model.key_length = key_length != 0 ? key_length : head_length;
     model.value_length = value_length != 0 ? value_length : head_length;
-    model.sliding_window = values.own_hint("attention.sliding_window", tokens_max);
+    read_window(values, model);
+    model.latent = {values.own_hint("attention.kv_lora_rank", width_max),
+                    values.own_hint("attention.key_length_mla", width_max),
+                    values.own_hint("attention.value_length_mla", width_max)};
+    model.recurrence = {
+        values.own_hint("ssm.conv_kernel", width_max), values.own_hint("ssm.inner_size", width_max),
+        values.own_hint("ssm.state_size", width_max), values.own_hint("ssm.group_count", width_max),
+        values.own_hint("full_attention_interval", layers_max)};
     model.experts = values.own_hint("expert_count", heads_max);
+    model.experts_used = values.own_hint("expert_used_count", heads_max);
+    if (const auto pooling = values.own_hint_or_none("pooling_type", pooling_rank)) {
+        model.pooling = *pooling;
+    }
     model.vocabulary = values.array_length("tokenizer.ggml.tokens");
     if (model.vocabulary == 0) {
         model.vocabulary = values.own_hint("vocab_size", tokens_max);
+    }
+}
+
+/// Longer ones are in no list and on no screen.
+std::string bounded(std::string text) {
+    constexpr std::size_t text_bytes_max = 4'096;
+    if (text.size() > text_bytes_max) {
+        text.resize(text_bytes_max);
+    }
+    return text;
+}
+
+void read_chat_template(const GgufHeader& header, ModelFile& model) {
+    const GgufValue* value = header.find("tokenizer.chat_template");
+    const auto* text = value == nullptr ? nullptr : std::get_if<std::string>(value);
+    if (text == nullptr) {
+        return;
+    }
+    model.has_chat_template = true;
+    const TemplateTraits traits = read_template(*text);
+    model.supports_tools =
+        traits.tools || header.find("tokenizer.chat_template.tool_use") != nullptr;
+    model.supports_thinking = traits.thinking;
+}
+
+/// What a projector takes and gives.
+void read_projector(Values& values, const GgufHeader& header, ModelFile& model) {
+    values.set_prefix("clip");
+    const bool has_vision = values.own_flag("has_vision_encoder").value_or(false);
+    model.has_audio = values.own_flag("has_audio_encoder").value_or(false);
+    model.has_vision = has_vision || !model.has_audio;  // the first ones did not say it
+    model.projected_length = projected_length(header.tensors, values.own_text("projector_type"));
+    for (const std::string_view key : {"vision.projection_dim", "audio.projection_dim"}) {
+        if (model.projected_length == 0) {
+            model.projected_length = values.own_hint(key, width_max);
+        }
     }
 }
 
@@ -228,7 +349,7 @@ ModelRole find_role(Values& values, const GgufHeader& header, const ModelFile& m
     if (type == "vocab" || (header.tensor_count == 0 && model.split_count < 2)) {
         return ModelRole::vocabulary;
     }
-    const std::uint64_t pooling = values.own_hint("pooling_type", pooling_rank);
+    const std::uint64_t pooling = model.pooling.value_or(pooling_none);
     if (pooling == pooling_rank) {
         return ModelRole::reranker;
     }
@@ -283,6 +404,10 @@ void ModelFile::add_part(const ModelFile& part) {
     file_bytes = saturating_add(file_bytes, part.file_bytes);
 }
 
+bool is_model_tensor(std::string_view name) {
+    return name.starts_with("mm.") || name == "resampler.proj.weight";
+}
+
 bool is_model_key(std::string_view key) {
     if (contains(whole_keys, key)) {
         return true;
@@ -312,16 +437,17 @@ Result<ModelFile> describe_model(const GgufHeader& header, std::uint64_t file_by
         return *values.error();
     }
     values.set_prefix(model.architecture);
-    model.name = values.text("general.name");
-    model.size_label = values.text("general.size_label");
+    model.name = bounded(values.text("general.name"));
+    model.size_label = bounded(values.text("general.size_label"));
     const std::uint64_t file_type = values.number("general.file_type", tokens_max).value_or(1024);
     model.quantization = file_type < file_types.size() ? file_types.at(file_type) : "";
-    const GgufValue* chat_template = header.find("tokenizer.chat_template");
-    model.has_chat_template =
-        chat_template != nullptr && std::holds_alternative<std::string>(*chat_template);
     if (!later_part) {
+        read_chat_template(header, model);
         read_shape(values, model);
         model.role = find_role(values, header, model);
+    }
+    if (model.role == ModelRole::projector) {
+        read_projector(values, header, model);
     }
     if (values.error()) {
         return *values.error();

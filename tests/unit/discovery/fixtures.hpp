@@ -89,6 +89,24 @@ inline std::string model_bytes(const ModelShape& shape = {}) {
     return out.bytes();
 }
 
+/// A complete projector whose vectors have this length.
+inline std::string projector_bytes(std::uint64_t length, bool vision, bool audio) {
+    GgufBuilder pairs;
+    pairs.string("general.architecture", "clip")
+        .string("general.type", "mmproj")
+        .string("clip.projector_type", "mlp")
+        .boolean("clip.has_vision_encoder", vision)
+        .boolean("clip.has_audio_encoder", audio);
+    GgufBuilder out;
+    out.head(3, pairs.pairs());
+    out.bytes() += pairs.bytes();
+    out.tensor("v.patch_embd.weight", {8, 4}, 0, 0)
+        .tensor("mm.0.weight", {8, 16}, 0, 128)
+        .tensor("mm.2.weight", {8, length}, 0, 640);
+    out.pad().zeros(640 + length * 32);
+    return out.bytes();
+}
+
 /// A found model without a file, for tests of names and of what is written.
 inline FoundModel found_model(const std::string& path, double billions = 1.0,
                               std::uint64_t bytes = 1ULL << 30U, ModelRole role = ModelRole::chat) {

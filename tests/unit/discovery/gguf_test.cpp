@@ -103,7 +103,7 @@ TEST_CASE("a sound header gives what is in it") {
     CHECK(result->heads == std::vector<std::uint64_t>{4});
     CHECK(result->kv_heads == std::vector<std::uint64_t>{2});
     CHECK(result->key_length == 16);
-    CHECK(result->sliding_window == 512);
+    CHECK(result->window.tokens == 512);
     CHECK(result->vocabulary == 3);
     CHECK(result->role == ModelRole::chat);
 }

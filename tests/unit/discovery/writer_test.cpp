@@ -351,22 +351,6 @@ TEST_CASE("more models than a config holds are told, not lost in silence") {
     CHECK(written.left_out.front().path == models.back().path);
 }
 
-TEST_CASE("default directories follow the XDG rules") {
-    const auto with = [](std::optional<std::string> home, std::optional<std::string> data) {
-        return default_model_directories([=](const std::string& name) {
-            return name == "HOME" ? home : name == "XDG_DATA_HOME" ? data : std::nullopt;
-        });
-    };
-    CHECK(with("/home/x", std::nullopt) ==
-          std::vector<std::string>{"/home/x/.clara/llama-models",
-                                   "/home/x/.local/share/corral/models", "/var/lib/corral/models"});
-    CHECK(with("/home/x", "/data") == std::vector<std::string>{"/home/x/.clara/llama-models",
-                                                               "/data/corral/models",
-                                                               "/var/lib/corral/models"});
-    CHECK(with("/home/x", "relative") == with("/home/x", std::nullopt));
-    CHECK(with(std::nullopt, std::nullopt) == std::vector<std::string>{"/var/lib/corral/models"});
-}
-
 TEST_CASE("AMD cards are read from the kernel's files, their sockets are not cards") {
     const TempFolder folder;
     folder.write("card1/device/mem_info_vram_total", "17163091968\n");
