@@ -148,8 +148,9 @@ std::uint64_t context_size(const FoundModel& model) {
 }
 
 ModelCommand make_command(const FoundModel& model, const std::string& engine,
-                          const std::vector<Gpu>& gpus) {
-    const std::uint64_t context = context_size(model);
+                          const std::vector<Gpu>& gpus,
+                          std::optional<std::uint64_t> wanted_context) {
+    const std::uint64_t context = wanted_context.value_or(context_size(model));
     Placement placement = place(model, context, gpus);
     std::vector<std::string> flags{"--port", "${PORT}"};
     if (placement.layers) {

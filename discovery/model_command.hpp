@@ -5,6 +5,7 @@
 #include "discovery/gpu.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,11 @@ struct ModelCommand {
     std::vector<std::string> comments;  ///< sentences, ASCII
 };
 
-/// `engine` is the program, one word. `gpus` empty: none.
+/// `engine` is the program, one word. `gpus` empty: none. `context`: for --ctx-size, in place of
+/// context_size().
 [[nodiscard]] ModelCommand make_command(const FoundModel& model, const std::string& engine,
-                                        const std::vector<Gpu>& gpus);
+                                        const std::vector<Gpu>& gpus,
+                                        std::optional<std::uint64_t> context = std::nullopt);
 
 /// Tokens of context by the model's size: 2048 up to 3B, 4096 above, never more than trained.
 [[nodiscard]] std::uint64_t context_size(const FoundModel& model);
