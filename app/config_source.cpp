@@ -63,6 +63,7 @@ Result<std::shared_ptr<const Config>> scan_instead(std::vector<Diagnostic>& diag
     const auto environment = process_environment();
     DiscoverOptions look;
     look.directories = default_model_directories(environment);
+    look.index_file = index_file(environment);
     WriteOptions write;
     if (const auto engine = environment("CORRAL_LLAMA_SERVER"); engine && !engine->empty()) {
         write.engine = *engine;

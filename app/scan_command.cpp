@@ -210,7 +210,11 @@ int run_scan(const ScanArguments& arguments) {
     const bool by_default = arguments.directories.empty();
     DiscoverOptions where;
     where.directories = by_default ? default_model_directories(environment) : arguments.directories;
+    where.index_file = index_file(environment);
     const Discovery discovery = discover(where);
+    if (const std::string& warning = discovery.catalogue.index_warning; !warning.empty()) {
+        say("corral scan: " + warning);
+    }
     if (!tell_failed_roots(discovery, by_default)) {
         return exit_error;
     }
@@ -254,7 +258,8 @@ void add_scan_command(CLI::App& app, int& status) {
         app.add_subcommand("scan", "Look for models (*.gguf) and write a configuration for them");
     scan->add_option("DIR", arguments->directories,
                      "Where to look (default: ~/.clara/llama-models, ~/.local/share/corral/models, "
-                     "/var/lib/corral/models)");
+                     "/var/lib/corral/models, and the folders of LM Studio, llama.cpp and the "
+                     "Hugging Face hub)");
     scan->add_option("-o,--output", arguments->output,
                      "Write there, keeping the names in it, instead of to standard output");
     scan->add_option("--engine", arguments->engine,

@@ -125,13 +125,17 @@ def quote(word):
     return "'" + word.replace("'", "'\\''") + "'"
 
 
+# Variables that lead Corral to files of the person who runs the tests.
+OTHER_PREFIXES = ("CORRAL_", "XDG_", "LLAMA_", "NOTIFY_", "LISTEN_", "WATCHDOG_", "HF_", "HUGGING")
+
+
 def home_environment(folder, extra=None):
     """An environment in which Corral finds no file of the person who runs the tests."""
     folder = Path(folder)
     env = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("CORRAL_", "XDG_", "LLAMA_", "NOTIFY_", "LISTEN_", "WATCHDOG_"))
+        if not key.startswith(OTHER_PREFIXES)
         and key not in ("STATE_DIRECTORY", "JOURNAL_STREAM")
     }
     env["HOME"] = str(folder / "home")

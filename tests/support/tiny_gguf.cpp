@@ -1,22 +1,30 @@
 // Writes a tiny model that the real llama-server loads and answers from, so that tests and ./run
-// need no download:  tiny_gguf OUTPUT.gguf [--seed N] [--name NAME] [--embedding]
-// Llama architecture, 2 layers, 64 wide, byte-fallback tokenizer, F32 weights; about 0.5 MB. The
-// bytes are a pure function of the arguments. The model says words at random and never ends by
+// need no download:  tiny_gguf OUTPUT.gguf [--seed N] [--name NAME] [--parts N] [--embedding]
+// With --base it has no chat template, with --embedding or --reranker it gives vectors or scores,
+// with --projector it is the eyes of another one. --parts writes OUTPUT-00001-of-0000N.gguf and so
+// on. Llama architecture, 2 layers, 64 wide, byte-fallback tokenizer, F32 weights; about 0.5 MB.
+// The bytes are a pure function of the arguments. The model says words at random and never ends by
 // itself: a request gets exactly the tokens that it asks for. A program for tests; not installed.
 
-#include "tests/support/gguf_builder.hpp"
+#include "tests/support/tiny_projector.hpp"
+#include "tests/support/tiny_tensors.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <fstream>
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
 
 using corral::testing::GgufBuilder;
 using corral::testing::GgufType;
+using corral::testing::Tensor;
+using corral::testing::TensorMaker;
 
 constexpr std::uint64_t width = 64;
 constexpr std::uint64_t feed_forward = 160;
@@ -27,36 +35,15 @@ constexpr std::uint64_t head_width = width / heads;
 constexpr std::uint32_t context_length = 4096;
 constexpr std::size_t first_word = 3 + 256;  // <unk> <s> </s>, then one token a byte
 
+enum class Kind : std::uint8_t { chat, base, embedding, reranker, projector };
+
 struct Options {
     std::string output;
     std::string name = "Tiny Corral";
     std::uint64_t seed = 1;
-    bool embedding = false;
-};
-
-/// splitmix64: the same numbers on every machine, without the standard library's distributions.
-class Random {
-public:
-    explicit Random(std::uint64_t seed) : state_(seed) {}
-    /// Uniform in [-scale, scale).
-    float next(float scale) {
-        state_ += 0x9E3779B97F4A7C15ULL;
-        std::uint64_t z = state_;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-        z ^= z >> 31;
-        const auto bits = static_cast<std::int32_t>(z >> 40) - (1 << 23);
-        return static_cast<float>(bits) / static_cast<float>(1 << 23) * scale;
-    }
-
-private:
-    std::uint64_t state_;
-};
-
-struct Tensor {
-    std::string name;
-    std::vector<std::uint64_t> dimensions;
-    std::vector<float> values;
+    std::uint64_t parts = 1;
+    std::uint64_t width = 64;  ///< of a projector's vectors
+    Kind kind = Kind::chat;
 };
 
 std::vector<std::string> vocabulary() {
@@ -80,26 +67,18 @@ std::vector<std::string> vocabulary() {
     return tokens;
 }
 
-std::vector<float> random_values(Random& random, std::uint64_t count, float scale) {
-    std::vector<float> values(count);
-    for (float& value : values) {
-        value = random.next(scale);
-    }
-    return values;
-}
-
 /// Embeddings share a large first component that no layer changes much, and the output rows of
 /// bytes and control tokens are negative there: the model speaks words only and never ends.
-std::vector<float> embedding_values(Random& random, std::uint64_t count) {
-    std::vector<float> values = random_values(random, count * width, 1.0F);
+std::vector<float> embedding_values(TensorMaker& make, std::uint64_t count) {
+    std::vector<float> values = make.values(count * width, 1.0F);
     for (std::uint64_t row = 0; row < count; ++row) {
         values[row * width] = 4.0F;
     }
     return values;
 }
 
-std::vector<float> output_values(Random& random, std::uint64_t count) {
-    std::vector<float> values = random_values(random, count * width, 0.5F);
+std::vector<float> output_values(TensorMaker& make, std::uint64_t count) {
+    std::vector<float> values = make.values(count * width, 0.5F);
     for (std::uint64_t row = 0; row < count; ++row) {
         values[row * width] = row < first_word ? -8.0F : 0.0F;
     }
@@ -107,30 +86,23 @@ std::vector<float> output_values(Random& random, std::uint64_t count) {
 }
 
 std::vector<Tensor> make_tensors(const Options& options, std::uint64_t tokens) {
-    Random random(options.seed);
-    std::vector<Tensor> tensors;
-    const auto matrix = [&](const std::string& name, std::uint64_t in, std::uint64_t out) {
-        tensors.push_back({name, {in, out}, random_values(random, in * out, 0.125F)});
-    };
-    const auto ones = [&](const std::string& name) {
-        tensors.push_back({name, {width}, std::vector<float>(width, 1.0F)});
-    };
-    tensors.push_back({"token_embd.weight", {width, tokens}, embedding_values(random, tokens)});
+    TensorMaker make(options.seed);
+    make.add({"token_embd.weight", {width, tokens}, embedding_values(make, tokens)});
     for (std::uint64_t layer = 0; layer < layers; ++layer) {
         const std::string prefix = "blk." + std::to_string(layer) + ".";
-        ones(prefix + "attn_norm.weight");
-        matrix(prefix + "attn_q.weight", width, width);
-        matrix(prefix + "attn_k.weight", width, kv_heads * head_width);
-        matrix(prefix + "attn_v.weight", width, kv_heads * head_width);
-        matrix(prefix + "attn_output.weight", width, width);
-        ones(prefix + "ffn_norm.weight");
-        matrix(prefix + "ffn_gate.weight", width, feed_forward);
-        matrix(prefix + "ffn_up.weight", width, feed_forward);
-        matrix(prefix + "ffn_down.weight", feed_forward, width);
+        make.constant(prefix + "attn_norm.weight", width, 1.0F);
+        make.matrix(prefix + "attn_q.weight", {width, width});
+        make.matrix(prefix + "attn_k.weight", {width, kv_heads * head_width});
+        make.matrix(prefix + "attn_v.weight", {width, kv_heads * head_width});
+        make.matrix(prefix + "attn_output.weight", {width, width});
+        make.constant(prefix + "ffn_norm.weight", width, 1.0F);
+        make.matrix(prefix + "ffn_gate.weight", {width, feed_forward});
+        make.matrix(prefix + "ffn_up.weight", {width, feed_forward});
+        make.matrix(prefix + "ffn_down.weight", {feed_forward, width});
     }
-    ones("output_norm.weight");
-    tensors.push_back({"output.weight", {width, tokens}, output_values(random, tokens)});
-    return tensors;
+    make.constant("output_norm.weight", width, 1.0F);
+    make.add({"output.weight", {width, tokens}, output_values(make, tokens)});
+    return make.take();
 }
 
 /// The metadata that llama.cpp needs.
@@ -157,9 +129,11 @@ GgufBuilder make_metadata(const Options& options, const std::vector<std::string>
     out.f32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
     out.u32("llama.rope.dimension_count", head_width);
     out.u32("llama.vocab_size", static_cast<std::uint32_t>(tokens.size()));
-    if (options.embedding) {
+    if (options.kind == Kind::embedding) {
         out.u32("llama.pooling_type", 1);  // mean
         out.boolean("llama.attention.causal", false);
+    } else if (options.kind == Kind::reranker) {
+        out.u32("llama.pooling_type", 4);  // rank
     }
     out.string("tokenizer.ggml.model", "llama");
     out.strings("tokenizer.ggml.tokens", tokens);
@@ -169,7 +143,7 @@ GgufBuilder make_metadata(const Options& options, const std::vector<std::string>
     out.u32("tokenizer.ggml.bos_token_id", 1);
     out.u32("tokenizer.ggml.eos_token_id", 2);
     out.boolean("tokenizer.ggml.add_bos_token", true);
-    if (!options.embedding) {
+    if (options.kind == Kind::chat) {
         out.string("tokenizer.chat_template",
                    "{% for message in messages %}{{ message['role'] + ': ' + "
                    "message['content'] + '\\n' }}{% endfor %}"
@@ -178,47 +152,105 @@ GgufBuilder make_metadata(const Options& options, const std::vector<std::string>
     return out;
 }
 
-std::string make_model(const Options& options) {
+/// Each part has its share of the tensors; the first has the description, too.
+std::vector<std::string> make_parts(const Options& options) {
     const std::vector<std::string> tokens = vocabulary();
     const std::vector<Tensor> tensors = make_tensors(options, tokens.size());
-    const GgufBuilder metadata = make_metadata(options, tokens);
-    GgufBuilder out;
-    out.head(tensors.size(), metadata.pairs());
-    out.bytes() += metadata.bytes();
-    std::uint64_t offset = 0;  // every tensor here is a multiple of the alignment of 32 bytes
-    for (const Tensor& tensor : tensors) {
-        out.tensor(tensor.name, tensor.dimensions, 0, offset);
-        offset += tensor.values.size() * sizeof(float);
-    }
-    out.pad();
-    for (const Tensor& tensor : tensors) {
-        for (const float value : tensor.values) {
-            out.raw(value);
+    std::vector<std::string> parts;
+    for (std::uint64_t part = 0; part < options.parts; ++part) {
+        GgufBuilder metadata = part == 0 ? make_metadata(options, tokens) : GgufBuilder{};
+        if (options.parts > 1) {
+            metadata.key("split.no", GgufType::u16).raw(static_cast<std::uint16_t>(part));
+            metadata.key("split.count", GgufType::u16)
+                .raw(static_cast<std::uint16_t>(options.parts));
+            metadata.key("split.tensors.count", GgufType::i32)
+                .raw(static_cast<std::int32_t>(tensors.size()));
         }
+        const auto bound = [&](std::uint64_t number) {
+            return tensors.begin() + static_cast<long>(tensors.size() * number / options.parts);
+        };
+        parts.push_back(gguf_bytes(metadata, std::vector<Tensor>(bound(part), bound(part + 1))));
     }
-    return out.bytes();
+    return parts;
+}
+
+std::vector<std::string> make_files(const Options& options) {
+    if (options.kind == Kind::projector) {
+        return {corral::testing::tiny_projector(options.seed, options.width)};
+    }
+    return make_parts(options);
+}
+
+/// "x.gguf" as it is, or "x-00002-of-00003.gguf".
+std::string part_name(const Options& options, std::size_t part) {
+    if (options.parts == 1) {
+        return options.output;
+    }
+    const auto five = [](std::uint64_t number) {
+        const std::string digits = std::to_string(number);
+        return std::string(5 - std::min<std::size_t>(digits.size(), 5), '0') + digits;
+    };
+    const std::size_t stem = options.output.rfind(".gguf");
+    return options.output.substr(0, stem) + "-" + five(part + 1) + "-of-" + five(options.parts) +
+           ".gguf";
+}
+
+bool write_file(const std::string& path, const std::string& bytes) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    if (!file) {
+        std::cerr << "tiny_gguf: cannot write " << path << '\n';
+    }
+    return !file.fail();
+}
+
+bool read_number(const std::string& text, std::uint64_t& number) {
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    return error == std::errc{} && end == last;
+}
+
+bool read_kind(const std::string& argument, Kind& kind) {
+    constexpr std::array<std::pair<std::string_view, Kind>, 4> kinds{
+        {{"--base", Kind::base},
+         {"--embedding", Kind::embedding},
+         {"--reranker", Kind::reranker},
+         {"--projector", Kind::projector}}};
+    const auto* const found = std::find_if(
+        kinds.begin(), kinds.end(), [&](const auto& known) { return known.first == argument; });
+    if (found != kinds.end()) {
+        kind = found->second;
+    }
+    return found != kinds.end();
 }
 
 bool parse_options(const std::vector<std::string>& arguments, Options& options) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];
-        const bool has_value = i + 1 < arguments.size();
-        if (argument == "--embedding") {
-            options.embedding = true;
-        } else if (argument == "--name" && has_value) {
-            options.name = arguments[++i];
-        } else if (argument == "--seed" && has_value) {
-            const std::string& text = arguments[++i];
-            const auto [end, error] =
-                std::from_chars(text.data(), text.data() + text.size(), options.seed);
-            if (error != std::errc{} || end != text.data() + text.size()) {
-                return false;
-            }
-        } else if (options.output.empty() && !argument.starts_with("--")) {
-            options.output = argument;
+        const std::string value = i + 1 < arguments.size() ? arguments[i + 1] : std::string{};
+        bool takes_value = true;
+        bool sound = true;
+        if (argument == "--name") {
+            options.name = value;
+        } else if (argument == "--seed") {
+            sound = read_number(value, options.seed);
+        } else if (argument == "--parts") {
+            sound = read_number(value, options.parts) && options.parts >= 1 && options.parts <= 20;
+        } else if (argument == "--width") {
+            sound = read_number(value, options.width) && options.width % 8 == 0;
         } else {
+            takes_value = false;
+            sound = read_kind(argument, options.kind);
+            if (!sound && options.output.empty() && !argument.starts_with("--")) {
+                options.output = argument;
+                sound = true;
+            }
+        }
+        if (!sound) {
             return false;
         }
+        i += takes_value ? 1U : 0U;
     }
     return !options.output.empty();
 }
@@ -228,16 +260,15 @@ bool parse_options(const std::vector<std::string>& arguments, Options& options) 
 int main(int argc, char** argv) {
     Options options;
     if (!parse_options(std::vector<std::string>(argv + 1, argv + argc), options)) {
-        std::cerr << "usage: tiny_gguf OUTPUT.gguf [--seed N] [--name NAME] [--embedding]\n";
+        std::cerr << "usage: tiny_gguf OUTPUT.gguf [--seed N] [--name NAME] [--parts N]\n"
+                     "    [--base | --embedding | --reranker | --projector [--width N]]\n";
         return 2;
     }
-    const std::string model = make_model(options);
-    std::ofstream file(options.output, std::ios::binary | std::ios::trunc);
-    file.write(model.data(), static_cast<std::streamsize>(model.size()));
-    file.close();
-    if (!file) {
-        std::cerr << "tiny_gguf: cannot write " << options.output << '\n';
-        return 1;
+    const std::vector<std::string> files = make_files(options);
+    for (std::size_t part = 0; part < files.size(); ++part) {
+        if (!write_file(part_name(options, part), files[part])) {
+            return 1;
+        }
     }
     return 0;
 }
