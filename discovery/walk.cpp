@@ -83,12 +83,19 @@ private:
                seen_.insert({status.st_dev, status.st_ino}).second;
     }
 
-    /// True when this is a repository in the hub's cache; then its snapshots are pending.
+    /// True when this is a repository in the hub's cache; then its snapshots are pending. Data sets
+    /// and spaces have many files and no models.
     bool read_repository(const Pending& pending) {
-        const std::string repository = hub_repository(pending.directory.filename().native());
+        const std::string name = pending.directory.filename().string();
+        const std::string repository = hub_repository(name);
+        const bool without_models = name.starts_with("datasets--") || name.starts_with("spaces--");
         std::error_code error;
-        if (repository.empty() || !fs::is_directory(pending.directory / "snapshots", error)) {
+        if ((repository.empty() && !without_models) ||
+            !fs::is_directory(pending.directory / "snapshots", error)) {
             return false;
+        }
+        if (without_models) {
+            return true;
         }
         std::vector<fs::path> snapshots = list_snapshots(pending.directory);
         // Last in, first out.

@@ -126,6 +126,8 @@ TEST_CASE("Guards: a repository's folders and its root are models' places, its b
     const TempFolder folder;
     const std::string repository = "models--org--m-GGUF";
     add_to_hub(folder, repository, "cccc", "BF16/m-7b.gguf", "b1.gguf", model_bytes());
+    folder.write("datasets--org--m/snapshots/cccc/m-7b.gguf", model_bytes());
+    CHECK(read_catalogue({folder.path().string()}).models.size() == 1);
     // The walk may begin at the repository itself, and no snapshot may be the current one.
     const Catalogue catalogue = read_catalogue({(folder.path() / repository).string()});
     REQUIRE(catalogue.models.size() == 1);
