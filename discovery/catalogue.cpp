@@ -21,7 +21,7 @@ namespace corral {
 
 namespace {
 
-std::string_view file_name_of(std::string_view path) {
+std::string_view base_name_of(std::string_view path) {
     return path.substr(path.find_last_of('/') + 1);
 }
 
@@ -135,7 +135,7 @@ FileNameParts name_in_cache(const CacheEntry& entry) {
     if (!says_nothing || entry.repository.empty()) {
         return parts;
     }
-    std::string name(file_name_of(entry.repository));
+    std::string name(base_name_of(entry.repository));
     for (const std::string_view ending : {"-GGUF", "-gguf"}) {
         if (name.ends_with(ending)) {
             name.resize(name.size() - ending.size());
@@ -178,7 +178,7 @@ private:
     }
 
     void add_file(const std::string& path, const std::set<std::string>& present) {
-        const std::string_view name = file_name_of(path);
+        const std::string_view name = base_name_of(path);
         if (is_partial_download(name) || present.contains(path + ".aria2") ||
             plain_name(name).starts_with("downloading_")) {
             leave_out(path, "a download that is not complete");
@@ -280,7 +280,7 @@ private:
         read_name(model);
         model.file.role = refine_role(model.file.role, model.file_name);
         std::string problem = role_problem(model.file.role);
-        if (problem.empty() && plain_name(file_name_of(path)).find("mmproj") != std::string::npos) {
+        if (problem.empty() && plain_name(base_name_of(path)).find("mmproj") != std::string::npos) {
             problem = "a projector (mmproj) by its name, but not by its content";
         }
         if (!problem.empty()) {
@@ -300,7 +300,7 @@ private:
             model.repository = entry->repository;
             model.file_name = name_in_cache(*entry);
         } else {
-            model.file_name = read_file_name(file_name_of(model.path));
+            model.file_name = read_file_name(base_name_of(model.path));
         }
     }
 

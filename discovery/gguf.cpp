@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <limits>
@@ -62,6 +63,7 @@ public:
             read_tensor();
         }
         check_data();
+        find_main_type();
         if (reader_.failed()) {
             return reader_.error();
         }
@@ -338,6 +340,16 @@ private:
         header_.tensor_elements = saturating_add(header_.tensor_elements, elements);
         header_.tensor_bytes = saturating_add(header_.tensor_bytes, bytes);
         data_end_ = std::max(data_end_, offset + bytes);
+        if (type < bytes_by_type_.size()) {
+            std::uint64_t& sum = bytes_by_type_.at(type);
+            sum = saturating_add(sum, bytes);
+        }
+    }
+
+    void find_main_type() {
+        const auto* const largest = std::max_element(bytes_by_type_.begin(), bytes_by_type_.end());
+        const auto number = static_cast<std::uint32_t>(largest - bytes_by_type_.begin());
+        header_.main_type = *largest == 0 ? std::string_view{} : tensor_type(number).name;
     }
 
     void check_data() {
@@ -371,6 +383,7 @@ private:
     std::uint64_t pairs_left_ = 0;
     std::uint64_t data_end_ = 0;  ///< of the tensor that ends last, from data_offset
     bool sizes_known_ = true;
+    std::array<std::uint64_t, 64> bytes_by_type_{};
     GgufHeader header_;
 };
 

@@ -69,9 +69,10 @@ struct GgufHeader {
     std::uint32_t version = 0;
     std::uint64_t tensor_count = 0;
     std::uint64_t alignment = 32;
-    std::uint64_t data_offset = 0;                         ///< where the weights begin
-    std::uint64_t tensor_elements = 0;                     ///< weights in all
-    std::uint64_t tensor_bytes = 0;                        ///< their size in the file
+    std::uint64_t data_offset = 0;      ///< where the weights begin
+    std::uint64_t tensor_elements = 0;  ///< weights in all
+    std::uint64_t tensor_bytes = 0;     ///< their size in the file
+    std::string_view main_type;  ///< the type that most of these bytes have: "Q4_K"; may be empty
     std::map<std::string, GgufValue, std::less<>> values;  ///< the keys that were wanted
     std::vector<GgufTensor> tensors;                       ///< those that were wanted
 

@@ -110,7 +110,7 @@ public:
 
 private:
     static constexpr int guesses_max = 16;  // a model has two such arrays, or three
-    static constexpr std::uint64_t block_bytes_min = 4U << 10;
+    static constexpr std::uint64_t block_bytes_min = 512;
     static constexpr std::uint64_t block_bytes_max = 64U << 10;
 
     void charge(std::uint64_t count) {

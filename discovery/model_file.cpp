@@ -441,6 +441,9 @@ Result<ModelFile> describe_model(const GgufHeader& header, std::uint64_t file_by
     model.size_label = bounded(values.text("general.size_label"));
     const std::uint64_t file_type = values.number("general.file_type", tokens_max).value_or(1024);
     model.quantization = file_type < file_types.size() ? file_types.at(file_type) : "";
+    if (model.quantization.empty()) {
+        model.quantization = header.main_type;
+    }
     if (!later_part) {
         read_chat_template(header, model);
         read_shape(values, model);

@@ -56,9 +56,9 @@ struct Recurrence {
 /// One file, or all parts of a multi-part one after add_part(). 0 means unknown in every number.
 struct ModelFile {
     std::string architecture;
-    std::string name;                  ///< general.name, as it is: not safe to print
-    std::string size_label;            ///< general.size_label: "7B", "8x7B"
-    std::string quantization;          ///< from general.file_type: "Q4_K_M"; empty when unknown
+    std::string name;          ///< general.name, as it is: not safe to print
+    std::string size_label;    ///< general.size_label: "7B", "8x7B"
+    std::string quantization;  ///< from general.file_type: "Q4_K_M"; else its tensors' main type
     std::uint64_t parameters = 0;      ///< weights, counted from the tensors
     std::uint64_t tensor_bytes = 0;    ///< their size
     std::uint64_t file_bytes = 0;      ///< size on disk

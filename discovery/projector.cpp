@@ -22,7 +22,7 @@ namespace {
 /// Of one directory; more are no collection of models but somebody's experiment.
 constexpr std::size_t projectors_max = 64;
 
-bool is_digit(char c) {
+bool is_decimal_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
@@ -30,8 +30,8 @@ bool is_digit(char c) {
 bool comes_before(std::string_view a, std::string_view b) {
     while (!a.empty() && !b.empty()) {
         const auto digits = [](std::string_view text) {
-            return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) -
-                                            text.begin());
+            return static_cast<std::size_t>(
+                std::find_if_not(text.begin(), text.end(), is_decimal_digit) - text.begin());
         };
         const std::size_t in_a = digits(a);
         const std::size_t in_b = digits(b);

@@ -116,6 +116,16 @@ TEST_CASE("Guards: what stands at the end of a long template is still seen, of a
     CHECK(describe("x", huge)->role == ModelRole::chat);
 }
 
+TEST_CASE("Guards: without a file type the type of most weights tells the quantization") {
+    GgufBuilder pairs;
+    CHECK(describe("x", pairs)->quantization == "F32");
+    pairs.u32("general.file_type", 9'999);
+    CHECK(describe("x", pairs)->quantization == "F32");
+    GgufBuilder known;
+    known.u32("general.file_type", 7);
+    CHECK(describe("x", known)->quantization == "Q8_0");
+}
+
 TEST_CASE("Guards: a projector says what it takes and how long its vectors are") {
     GgufBuilder pairs;
     pairs.string("general.type", "mmproj")
