@@ -402,10 +402,10 @@ Result<GgufHeader> parse_gguf(ByteSource& source, const GgufKeyFilter& wanted,
     const Wanted all{filter, wanted_tensor, limits};
     Parser parser(source, all, true);
     Result<GgufHeader> header = parser.run();
-    if (header || !parser.has_guessed()) {
-        return header;
+    if (!header && parser.has_guessed()) {
+        header = Parser(source, all, false).run();
     }
-    return Parser(source, all, false).run();
+    return header;
 }
 
 }  // namespace corral
