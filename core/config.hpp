@@ -4,6 +4,7 @@
 // it from YAML is core/config_load.hpp; nothing here reads files, clocks or the environment. A
 // loaded Config is never changed: rooms share it as std::shared_ptr<const Config>. Any thread.
 
+#include "core/discovery_config.hpp"
 #include "core/ids.hpp"
 #include "core/model_config.hpp"
 #include "core/routing_config.hpp"
@@ -85,6 +86,7 @@ struct Config {
     std::chrono::milliseconds performance_every{5'000};
     std::vector<std::string> session_id_fields{"X-Session-ID", "X-Litellm-Session-Id"};
     Limits limits;
+    DiscoveryConfig discovery;
 
     /// The model with this id or alias, or nullptr. An id wins over an alias of the same name.
     [[nodiscard]] const ModelConfig* find(std::string_view name) const noexcept;

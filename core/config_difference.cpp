@@ -64,6 +64,7 @@ constexpr std::array settings{
     Setting{"performance.every", differs<&Config::performance_every>},
     Setting{"ui.activity.session_id", differs<&Config::session_id_fields>},
     Setting{"limits", differs<&Config::limits>},
+    Setting{"discovery", differs<&Config::discovery>},
 };
 
 void compare_models(const Config& before, const Config& after, ConfigDifference& out) {

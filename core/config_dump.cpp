@@ -286,6 +286,42 @@ Json limits(const Limits& limits) {
     return out;
 }
 
+/// By pattern; what is not said is left out, so that it says the same when it is read again.
+Json overrides(const std::vector<DiscoveryOverride>& list) {
+    Json out = Json::object();
+    for (const DiscoveryOverride& override_of : list) {
+        Json& into = out[override_of.pattern];
+        into["skip"] = override_of.skip;
+        if (override_of.ttl) {
+            into["ttl"] = override_of.ttl->count();
+        }
+        if (override_of.context) {
+            into["ctx"] = *override_of.context;
+        }
+        into["args"] = override_of.arguments;
+        into["name"] = override_of.name;
+    }
+    return out;
+}
+
+Json discovery(const DiscoveryConfig& discovery) {
+    constexpr std::array<std::string_view, 3> namings{"documented", "metadata", "filename"};
+    Json out;
+    out["directories"] = discovery.directories;
+    out["engine"] = discovery.engine;
+    out["ttl"] = discovery.ttl.count();
+    out["naming"] = name_of(discovery.naming, namings);
+    out["aliases"]["openai"] = discovery.openai_aliases;
+    out["aliases"]["rules"] = Json::object();
+    for (const AliasRule& rule : discovery.alias_rules) {
+        out["aliases"]["rules"][rule.alias] = rule.pattern;
+    }
+    out["group"] = discovery.exclusive_group ? "exclusive" : "none";
+    out["watch"] = discovery.watch;
+    out["overrides"] = overrides(discovery.overrides);
+    return out;
+}
+
 /// What is about the program rather than about models.
 void server_keys(const Config& config, Json& out) {
     constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
@@ -319,6 +355,7 @@ Json document(const Config& config) {
     Json out;
     server_keys(config, out);
     out["limits"] = limits(config.limits);
+    out["discovery"] = discovery(config.discovery);
     out["models"] = Json::object();
     auto& models = out["models"].get_ref<Json::object_t&>();
     for (const ModelConfig& entry : config.models) {

@@ -79,6 +79,7 @@ ConfigLoad load_all(std::span<Source> sources, const EnvironmentLookup& environm
     load::read_records(loading);
     load::read_upstream(loading);
     load::read_limits(loading);
+    load::read_discovery(loading);
     load::read_models(loading);
     load::read_groups(loading);
     load::read_matrix(loading);

@@ -32,6 +32,7 @@ constexpr std::array sections{
     Section{"selector", load::selector_keys},
     Section{"peer", load::peer_keys},
     Section{"limits", load::limit_keys},
+    Section{"discovery", load::discovery_keys, "discovery."},
 };
 
 bool has_section(const Key& key) {

@@ -167,6 +167,9 @@ constexpr std::array of_top_level{
         Traits{.support = later, .members = performance_keys}},
     Key{"limits", mapping, "{}", "Corral's own bounds and times, see below",
         Traits{.extension = true, .members = limit_keys}},
+    Key{"discovery", mapping, "{}",
+        "what `corral scan` goes by when it writes this file, see below",
+        Traits{.extension = true, .members = discovery_keys}},
 };
 
 bool is_upper(char c) noexcept {

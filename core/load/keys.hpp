@@ -92,6 +92,7 @@ struct Key {
 [[nodiscard]] std::span<const Key> selector_keys() noexcept;
 [[nodiscard]] std::span<const Key> peer_keys() noexcept;
 [[nodiscard]] std::span<const Key> limit_keys() noexcept;
+[[nodiscard]] std::span<const Key> discovery_keys() noexcept;
 /// What models and peers share.
 [[nodiscard]] std::span<const Key> filter_keys() noexcept;
 

@@ -86,6 +86,7 @@ void read_records(Loading& loading);
 /// upstream.ignorePaths.
 void read_upstream(Loading& loading);
 void read_limits(Loading& loading);
+void read_discovery(Loading& loading);
 /// Models, their aliases and ports.
 void read_models(Loading& loading);
 /// One model in its scope; its names are only collected.

@@ -35,6 +35,15 @@ ui: {activity: {session_id: [X-Chat]}}
 upstream: {ignorePaths: ['\.svg$']}
 hooks: {on_startup: {preload: [a]}}
 limits: {headTimeout: 250ms, queueTimeout: 90, bodyBuffered: 1MiB}
+discovery:
+  directories: [~/models]
+  engine: /opt/llama-server
+  ttl: 0
+  naming: filename
+  aliases: {openai: false, rules: {coder: "*coder*"}}
+  group: none
+  watch: true
+  overrides: {"*70b*": {ttl: 5, ctx: 0, args: [--threads, 4], name: big}, "/m/*": {skip: true}}
 macros: {host: far, temp: 0.5}
 models:
   a:
