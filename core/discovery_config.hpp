@@ -43,9 +43,9 @@ struct DiscoveryConfig {
     std::chrono::seconds ttl{300};
     NamingRule naming = NamingRule::documented;
     bool openai_aliases = true;
-    std::vector<AliasRule> alias_rules;  ///< in the order of the aliases
-    bool exclusive_group = true;         ///< one group in which models swap
-    bool watch = false;                  ///< the server scans again when files come and go
+    std::vector<AliasRule> alias_rules;        ///< in the order of the aliases
+    bool exclusive_group = true;               ///< one group in which models swap
+    bool watch = false;                        ///< the server scans again when files come and go
     std::vector<DiscoveryOverride> overrides;  ///< in the order of the file; later ones win
 
     friend bool operator==(const DiscoveryConfig&, const DiscoveryConfig&) = default;

@@ -23,12 +23,12 @@ namespace corral {
 
 struct ConfigBlock {
     bool is_group = false;
-    std::string key;        ///< of a model the path of its file, of a group its id
-    std::string hash;       ///< as the marker has it
-    std::string gone;       ///< " gone since …", as the marker has it; empty: it is in force
-    std::string indent;     ///< blanks before the marker
-    std::string body;       ///< without the marker and the `#| `; line endings as they are
-    std::string id;         ///< the key of its mapping; empty when it cannot be read
+    std::string key;     ///< of a model the path of its file, of a group its id
+    std::string hash;    ///< as the marker has it
+    std::string gone;    ///< " gone since …", as the marker has it; empty: it is in force
+    std::string indent;  ///< blanks before the marker
+    std::string body;    ///< without the marker and the `#| `; line endings as they are
+    std::string id;      ///< the key of its mapping; empty when it cannot be read
 
     [[nodiscard]] bool is_edited() const;
 };
