@@ -11,7 +11,8 @@ namespace {
 constexpr std::array<std::string_view, 7> peer_flags{
     "config", "config-dir", "listen", "watch-config", "tls-cert-file", "tls-key-file", "version"};
 
-constexpr std::array<std::string_view, 4> commands{"serve", "check", "scan", "schema"};
+constexpr std::array<std::string_view, 5> commands{"serve", "check", "scan", "regenerate",
+                                                   "schema"};
 constexpr std::array<std::string_view, 4> program_flags{"--help", "-h", "--version", "--help-all"};
 
 template <std::size_t N>

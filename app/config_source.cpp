@@ -1,11 +1,11 @@
 #include "app/config_source.hpp"
 
 #include "app/paths.hpp"
+#include "app/rescan.hpp"
 #include "app/terminal.hpp"
 #include "core/file.hpp"
 #include "core/log.hpp"
 #include "core/quantity.hpp"
-#include "discovery/discovery.hpp"
 
 #include <cstdio>
 #include <unistd.h>
@@ -61,23 +61,18 @@ std::string usual_file() {
 /// No file anywhere: what `corral scan` would write, without writing it.
 Result<std::shared_ptr<const Config>> scan_instead(std::vector<Diagnostic>& diagnostics) {
     const auto environment = process_environment();
-    DiscoverOptions look;
-    look.directories = default_model_directories(environment);
-    look.index_file = index_file(environment);
-    WriteOptions write;
-    if (const auto engine = environment("CORRAL_LLAMA_SERVER"); engine && !engine->empty()) {
-        write.engine = *engine;
+    const auto found = rescan({}, environment);
+    if (!found) {
+        return found.error();
     }
-    write.gpus = probe_gpus();
-    const auto written = write_config(discover(look), write);
-    if (!written) {
-        return written.error();
-    }
-    auto config =
-        read({{"(scan of the model directories)", written->yaml}}, "corral scan", diagnostics);
+    // Names stay with their files from one start to the next; that they cannot is no reason to
+    // stop.
+    static_cast<void>(save(*found, "", environment));
+    auto config = read({{"(scan of the model directories)", found->renewal.written.yaml}},
+                       "corral scan", diagnostics);
     if (config && (*config)->models.empty()) {
         std::string where;
-        for (const auto& directory : look.directories) {
+        for (const auto& directory : found->discovery.directories) {
             where += (where.empty() ? "" : ", ") + directory;
         }
         spdlog::warn(
@@ -100,8 +95,9 @@ Result<std::shared_ptr<const Config>> ConfigSource::load() {
     inputs_.clear();
     diagnostics_.clear();
     ConfigPlaces places = named_;
+    file_ = named_.file;
     if (places.file.empty() && places.directory.empty()) {
-        places.file = usual_file();
+        places.file = file_ = usual_file();
         if (places.file.empty()) {
             return scan_instead(diagnostics_);
         }
@@ -123,6 +119,15 @@ Result<std::shared_ptr<const Config>> ConfigSource::load() {
     }
     const auto files = read_config_files(*paths);
     return files ? read(*files, check_command(places), diagnostics_) : files.error();
+}
+
+Result<std::string> ConfigSource::renewable_file() const {
+    if (file_.empty() && !named_.directory.empty()) {
+        return Error(Errc::unsupported, Blame::internal,
+                     "only a file can be renewed: start Corral with --config FILE, beside "
+                     "--config-dir");
+    }
+    return file_;
 }
 
 void ConfigSource::print_diagnostics() const {

@@ -29,6 +29,10 @@ public:
     /// the model directories were scanned instead.
     [[nodiscard]] std::vector<std::filesystem::path> inputs() const { return inputs_; }
 
+    /// The file that a scan may renew: the one that --config named or that was found. Error:
+    /// unsupported, when there is a directory of them only. Empty: the models were scanned.
+    [[nodiscard]] Result<std::string> renewable_file() const;
+
     /// What the last load() had to say about the files.
     [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const noexcept {
         return diagnostics_;
@@ -40,6 +44,7 @@ private:
     ConfigPlaces named_;
     std::vector<std::filesystem::path> inputs_;
     std::vector<Diagnostic> diagnostics_;
+    std::string file_;  // that the last load() read; empty: none
 };
 
 }  // namespace corral

@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
         corral::add_serve_command(app, status);
         corral::add_check_command(app, status);
         corral::add_scan_command(app, status);
+        corral::add_regenerate_command(app, status);
         corral::add_schema_command(app, status);
 
         auto words = corral::normalize_arguments({argv + 1, argv + argc});

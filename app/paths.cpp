@@ -1,5 +1,7 @@
 #include "app/paths.hpp"
 
+#include "discovery/sources.hpp"
+
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -32,18 +34,10 @@ std::vector<fs::path> config_candidates(const EnvironmentLookup& environment) {
         out.push_back(*dir / "config.yaml");
     }
     out.emplace_back("/etc/corral/config.yaml");
-    if (const auto state = state_directory(environment); !state.empty()) {
+    if (const std::string state = state_directory(environment); !state.empty()) {
         out.push_back(fs::path(state) / "config.yaml");
     }
     return out;
-}
-
-std::string state_directory(const EnvironmentLookup& environment) {
-    if (const auto state = environment("STATE_DIRECTORY"); state && !state->empty()) {
-        return state->substr(0, state->find(':'));
-    }
-    const auto dir = xdg(environment, "XDG_STATE_HOME", ".local/state");
-    return dir ? dir->string() : std::string();
 }
 
 std::string leftovers_directory(const EnvironmentLookup& environment) {

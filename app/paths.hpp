@@ -16,10 +16,8 @@ namespace corral {
 [[nodiscard]] std::vector<std::filesystem::path> config_candidates(
     const EnvironmentLookup& environment);
 
-/// Where Corral keeps what it must remember: $STATE_DIRECTORY as set by systemd, else
-/// $XDG_STATE_HOME/corral (~/.local/state by default); empty without any of them.
-[[nodiscard]] std::string state_directory(const EnvironmentLookup& environment);
-/// Below it, where supervisor/launch/leftovers.hpp keeps its notes; empty: nowhere.
+/// Where supervisor/launch/leftovers.hpp keeps its notes, below state_directory()
+/// (discovery/sources.hpp); empty: nowhere.
 [[nodiscard]] std::string leftovers_directory(const EnvironmentLookup& environment);
 
 /// The process's environment as the lookup that pure code takes.

@@ -1,46 +1,53 @@
-// `corral scan`: looks for models and writes a config for them. Declared in app/commands.hpp. Main
-// thread, before any other thread; the work is discovery's.
+// `corral scan` and `corral regenerate`: look for models, and write or renew a config for them.
+// Declared in app/commands.hpp. Main thread, before any other thread; the work is discovery's.
 
 #include "app/commands.hpp"
 #include "app/paths.hpp"
-#include "core/config_load.hpp"
-#include "core/file.hpp"
-#include "discovery/discovery.hpp"
+#include "app/rescan.hpp"
+#include "app/scan_flags.hpp"
+#include "app/scan_watch.hpp"
+#include "app/tell_server.hpp"
+#include "core/quantity.hpp"
 #include "discovery/text.hpp"
+#include "discovery/unified_diff.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 namespace corral {
 
 namespace {
 
-constexpr int exit_found = 0;
+constexpr int exit_done = 0;
 constexpr int exit_nothing_found = 1;
+constexpr int exit_changes = 1;  // of --diff, as diff(1) has it
 constexpr int exit_error = 2;
-constexpr std::size_t config_bytes_max = 16U << 20;  // what load_config() reads
 
 struct ScanArguments {
-    std::vector<std::string> directories;
+    std::shared_ptr<ScanFlags> flags = std::make_shared<ScanFlags>();
     std::string output;
-    std::string engine;
+    std::vector<std::string> forget;
+    std::string server;  ///< of regenerate: who is to reload
+    bool write = false;
+    bool diff = false;
     bool json = false;
-    bool keep_edited = false;
+    bool keep_edited = false;  ///< of older scripts: what was edited is always kept now
+    bool watch = false;
 };
 
 void say(const std::string& line) {
     std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void complain(const std::string& what) {
+    say("corral scan: " + what);
 }
 
 /// False when standard output does not take it, as with a full disk.
@@ -49,119 +56,42 @@ bool print(const std::string& text) {
     if (written && std::fflush(stdout) == 0) {
         return true;
     }
-    say("corral scan: standard output cannot be written");
+    complain("standard output cannot be written");
     return false;
 }
 
-/// The file that is to be replaced: its text, and the names in it that must stay.
-struct Existing {
-    std::string text;
-    bool present = false;
-    std::map<std::string, std::string> ids_by_path;
-    GivenByPath given;
-};
-
-std::optional<Existing> read_existing(const std::string& path,
-                                      const EnvironmentLookup& environment) {
-    Existing existing;
-    std::error_code error;
-    if (path.empty() || !std::filesystem::exists(path, error)) {
-        return existing;
-    }
-    const Result<std::string> text = read_text_file(path, config_bytes_max);
-    if (!text) {
-        say("corral scan: " + text.error().detail);
-        return std::nullopt;
-    }
-    existing.text = *text;
-    existing.present = true;
-    if (text->empty()) {
-        return existing;
-    }
-    const ConfigLoad load = load_config(*text, path, environment);
-    if (!load.config) {
-        for (const Diagnostic& diagnostic : load.diagnostics) {
-            say(format_diagnostic(diagnostic, false));
-        }
-        say("corral scan: the names in " + escaped(path) +
-            " cannot be kept while it has errors; mend it or remove it, then scan again");
-        return std::nullopt;
-    }
-    existing.given = given_names(*load.config);
-    for (const auto& [model_path, names] : existing.given) {
-        existing.ids_by_path.emplace(model_path, names.id);
-    }
-    return existing;
-}
-
-/// Saves a file that was changed by hand as FILE.bak, FILE.bak2 and so on.
-bool save_copy(const std::string& path, const std::string& text) {
-    constexpr int copies_max = 100;
-    for (int number = 1; number <= copies_max; ++number) {
-        const std::string copy = path + ".bak" + (number == 1 ? "" : std::to_string(number));
+/// The config in use, or where one would be looked for first.
+std::string config_in_use(const EnvironmentLookup& environment) {
+    const std::vector<std::filesystem::path> places = config_candidates(environment);
+    for (const std::filesystem::path& place : places) {
         std::error_code error;
-        if (std::filesystem::exists(copy, error)) {
-            continue;
-        }
-        if (const Result<void> written = write_file_atomically(copy, text); !written) {
-            say("corral scan: " + written.error().detail);
-            return false;
-        }
-        say("The file was not as scan had written it; it is saved as " + escaped(copy));
-        return true;
-    }
-    say("corral scan: there are too many saved copies beside " + escaped(path));
-    return false;
-}
-
-/// One line a model that came, went or has another name.
-void print_changes(const Existing& existing, const WrittenConfig& written, std::FILE* out) {
-    std::map<std::string, std::string> before = existing.ids_by_path;
-    for (const WrittenModel& model : written.models) {
-        if (before.erase(model.path) == 0) {
-            std::fprintf(out, "+ %s  %s\n", escaped(model.id).c_str(), escaped(model.path).c_str());
+        if (std::filesystem::exists(place, error)) {
+            return place.string();
         }
     }
-    for (const auto& [path, id] : before) {
-        std::fprintf(out, "- %s  %s\n", escaped(id).c_str(), escaped(path).c_str());
-    }
+    return places.front().string();
 }
 
-bool write_output(const ScanArguments& arguments, const Existing& existing,
-                  const WrittenConfig& written) {
-    std::FILE* out = arguments.json ? stderr : stdout;
-    const std::string shown = escaped(arguments.output);
-    if (existing.present && existing.text == written.yaml) {
-        std::fprintf(out, "%s is up to date: %zu models\n", shown.c_str(), written.models.size());
-        return true;
+nlohmann::json changes_document(const Rescan& found) {
+    const MergeReport& report = found.renewal.report;
+    nlohmann::json kept = nlohmann::json::array();
+    for (const KeptBlock& block : report.kept) {
+        kept.push_back({{"id", block.id},
+                        {"path", block.key},
+                        {"moved_to", block.moved_to},
+                        {"generated", block.generated}});
     }
-    const bool edited = existing.present && !existing.text.empty() && !is_untouched(existing.text);
-    if (edited && arguments.keep_edited) {
-        std::fprintf(out, "%s was changed by hand and stays as it is\n", shown.c_str());
-        return true;
-    }
-    if (edited && !save_copy(arguments.output, existing.text)) {
-        return false;
-    }
-    if (const auto parent = std::filesystem::path(arguments.output).parent_path();
-        !parent.empty()) {
-        std::error_code ignored;  // writing tells it better
-        std::filesystem::create_directories(parent, ignored);
-    }
-    if (const Result<void> result = write_file_atomically(arguments.output, written.yaml);
-        !result) {
-        say("corral scan: " + result.error().detail);
-        return false;
-    }
-    print_changes(existing, written, out);
-    std::fprintf(out, "%s written: %zu models\n", shown.c_str(), written.models.size());
-    return true;
+    return {{"added", report.added},       {"updated", report.updated}, {"gone", report.gone},
+            {"returned", report.returned}, {"deleted", report.deleted}, {"kept", kept}};
 }
 
-std::string json_text(const WrittenConfig& written, const std::vector<LeftOut>& left_out) {
-    nlohmann::json document{{"models", nlohmann::json::array()},
+/// A document for programs; in one line where many follow each other.
+std::string json_text(const Rescan& found, bool one_line) {
+    nlohmann::json document{{"changed", found.changes()},
+                            {"changes", changes_document(found)},
+                            {"models", nlohmann::json::array()},
                             {"left_out", nlohmann::json::array()}};
-    for (const WrittenModel& model : written.models) {
+    for (const WrittenModel& model : found.renewal.written.models) {
         const ModelFile& file = model.found->file;
         document["models"].push_back({{"id", model.id},
                                       {"aliases", model.aliases},
@@ -174,80 +104,160 @@ std::string json_text(const WrittenConfig& written, const std::vector<LeftOut>& 
                                       {"bytes", file.file_bytes},
                                       {"context_length", file.context_length}});
     }
-    for (const LeftOut& item : left_out) {
+    for (const LeftOut& item : found.left_out()) {
         document["left_out"].push_back({{"path", item.path}, {"reason", item.reason}});
     }
     // File names may be any bytes; JSON may not.
-    return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return document.dump(one_line ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace) +
+           "\n";
 }
 
-std::string find_engine(const ScanArguments& arguments, const EnvironmentLookup& environment) {
-    if (!arguments.engine.empty()) {
-        return arguments.engine;
+/// An error for a person, and with --json for a program.
+int fail(const ScanArguments& arguments, const Error& error) {
+    complain(error.detail);
+    if (arguments.json) {
+        const nlohmann::json document{{"error", error.detail}};
+        print(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     }
-    const std::optional<std::string> named = environment("CORRAL_LLAMA_SERVER");
-    return named && !named->empty() ? *named : "llama-server";
+    return exit_error;
 }
 
-/// Says which starting points could not be read; of the default ones those that are not there at
-/// all are no news. False when a named one failed.
-bool tell_failed_roots(const Discovery& discovery, bool by_default) {
-    for (const LeftOut& root : discovery.catalogue.failed_roots) {
-        std::error_code error;
-        if (!by_default || std::filesystem::exists(root.path, error)) {
-            say("corral scan: " + escaped(root.path) + ": " + root.reason);
+void tell(const Rescan& found) {
+    for (const std::string& note : found.notes) {
+        complain(note);
+    }
+    for (const LeftOut& item : found.left_out()) {
+        say("left out: " + escaped(item.path) + ": " + item.reason);
+    }
+}
+
+/// Writes the file and says what came of it; what goes to standard output unless JSON does.
+Result<void> write_file(const ScanArguments& arguments, const Rescan& found,
+                        const EnvironmentLookup& environment) {
+    std::FILE* out = arguments.json || arguments.diff ? stderr : stdout;
+    const auto notes = save(found, arguments.output, environment);
+    if (!notes) {
+        return notes.error();
+    }
+    for (const std::string& line : describe(found.renewal)) {
+        std::fprintf(out, "%s\n", line.c_str());
+    }
+    for (const std::string& note : *notes) {
+        complain(note);
+    }
+    const bool changed = found.changes() || !found.present;
+    std::fprintf(out, "%s %s: %s\n", escaped(arguments.output).c_str(),
+                 changed ? "written" : "is up to date",
+                 counted(found.renewal.written.models.size(), "model").c_str());
+    return {};
+}
+
+bool show_diff(const ScanArguments& arguments, const Rescan& found) {
+    if (arguments.json) {
+        return true;
+    }
+    if (!arguments.write && !arguments.output.empty()) {
+        for (const std::string& line : describe(found.renewal)) {
+            say(line);
         }
     }
-    return by_default || discovery.catalogue.failed_roots.empty();
+    const std::string name = arguments.output.empty() ? "config.yaml" : escaped(arguments.output);
+    return print(unified_diff(found.before, found.renewal.written.yaml,
+                              found.present ? name : "/dev/null", name));
+}
+
+int status_of(const ScanArguments& arguments, const Rescan& found) {
+    if (arguments.diff) {
+        return found.changes() ? exit_changes : exit_done;
+    }
+    if (!found.renewal.written.models.empty()) {
+        return exit_done;
+    }
+    say("No model was found in:");
+    for (const std::string& directory : found.discovery.directories) {
+        say("  " + escaped(directory));
+    }
+    say("Put *.gguf files into one of these, or name a directory: corral scan DIR");
+    return exit_nothing_found;
+}
+
+/// One scan, its words and its exit status. `directories` become those that it looked into.
+int run_scan(ScanArguments arguments, std::vector<std::string>& directories) {
+    const EnvironmentLookup environment = process_environment();
+    const bool named = !arguments.output.empty();
+    if (!named && (arguments.write || arguments.diff)) {
+        arguments.output = config_in_use(environment);
+    }
+    // With --diff alone nothing is written, whatever file is named.
+    const bool writes = arguments.write || (named && !arguments.diff);
+    const auto found = rescan({arguments.output, *arguments.flags, arguments.forget}, environment);
+    if (!found) {
+        return fail(arguments, found.error());
+    }
+    directories = found->discovery.directories;
+    tell(*found);
+    if (arguments.diff && !show_diff(arguments, *found)) {
+        return exit_error;
+    }
+    if (writes) {
+        if (const auto done = write_file(arguments, *found, environment); !done) {
+            return fail(arguments, done.error());
+        }
+    }
+    const std::string document = arguments.json             ? json_text(*found, arguments.watch)
+                                 : arguments.output.empty() ? found->renewal.written.yaml
+                                                            : std::string();
+    if (!print(document)) {
+        return exit_error;
+    }
+    if (arguments.output.empty()) {  // names stay with their files for a config on a pipe, too
+        if (const auto notes = save(*found, "", environment); !notes) {
+            complain(notes.error().detail);
+        }
+    }
+    return status_of(arguments, *found);
 }
 
 int run_scan(const ScanArguments& arguments) {
+    std::vector<std::string> directories;
+    if (!arguments.watch) {
+        return run_scan(arguments, directories);
+    }
+    int status = exit_error;
+    watch_and_scan([&] {
+        status = run_scan(arguments, directories);
+        return directories;  // after a failure those of before: it may pass
+    });
+    return status;
+}
+
+int run_regenerate(ScanArguments arguments) {
     const EnvironmentLookup environment = process_environment();
-    const std::optional<Existing> existing = read_existing(arguments.output, environment);
-    if (!existing) {
-        return exit_error;
+    arguments.write = true;
+    if (arguments.output.empty()) {
+        arguments.output = config_in_use(environment);
     }
-    const bool by_default = arguments.directories.empty();
-    DiscoverOptions where;
-    where.directories = by_default ? default_model_directories(environment) : arguments.directories;
-    where.index_file = index_file(environment);
-    const Discovery discovery = discover(where);
-    if (const std::string& warning = discovery.catalogue.index_warning; !warning.empty()) {
-        say("corral scan: " + warning);
+    const int status = run_scan(arguments);
+    if (status == exit_error) {
+        return status;
     }
-    if (!tell_failed_roots(discovery, by_default)) {
-        return exit_error;
-    }
-    WriteOptions how;
-    how.engine = find_engine(arguments, environment);
-    how.gpus = probe_gpus();
-    how.given = existing->given;
-    const Result<WrittenConfig> written = write_config(discovery, how);
-    if (!written) {
-        say("corral scan: " + written.error().detail);
-        return exit_error;
-    }
-    std::vector<LeftOut> left_out = discovery.catalogue.left_out;
-    left_out.insert(left_out.end(), written->left_out.begin(), written->left_out.end());
-    for (const LeftOut& item : left_out) {
-        say("left out: " + escaped(item.path) + ": " + item.reason);
-    }
-    if (!arguments.output.empty() && !write_output(arguments, *existing, *written)) {
-        return exit_error;
-    }
-    if ((arguments.json && !print(json_text(*written, left_out))) ||
-        (!arguments.json && arguments.output.empty() && !print(written->yaml))) {
-        return exit_error;
-    }
-    if (written->models.empty()) {
-        say("No model was found in:");
-        for (const std::string& directory : discovery.directories) {
-            say("  " + escaped(directory));
-        }
-        say("Put *.gguf files into one of these, or name a directory: corral scan DIR");
-        return exit_nothing_found;
-    }
-    return exit_found;
+    const ServerAnswer answer =
+        tell_server_to_reload(arguments.server, arguments.output, environment);
+    say(answer.text);
+    return answer.failed ? exit_error : status;
+}
+
+/// What both commands take.
+void add_common(CLI::App& command, ScanArguments& arguments) {
+    add_scan_flags(command, arguments.flags);
+    command
+        .add_option("--forget", arguments.forget,
+                    "Write a model again that somebody took out: its name, alias or path, or all")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    command.add_flag("--diff", arguments.diff,
+                     "Show what would change; exit status 1 when something would");
+    command.add_flag("--json", arguments.json, "Print what was found as JSON");
 }
 
 }  // namespace
@@ -256,18 +266,38 @@ void add_scan_command(CLI::App& app, int& status) {
     const auto arguments = std::make_shared<ScanArguments>();
     CLI::App* scan =
         app.add_subcommand("scan", "Look for models (*.gguf) and write a configuration for them");
-    scan->add_option("DIR", arguments->directories,
-                     "Where to look (default: ~/.clara/llama-models, ~/.local/share/corral/models, "
-                     "/var/lib/corral/models, and the folders of LM Studio, llama.cpp and the "
-                     "Hugging Face hub)");
+    add_common(*scan, *arguments);
     scan->add_option("-o,--output", arguments->output,
-                     "Write there, keeping the names in it, instead of to standard output");
-    scan->add_option("--engine", arguments->engine,
-                     "The llama-server program (default: $CORRAL_LLAMA_SERVER, else llama-server)");
+                     "Write or renew this file, keeping what was edited in it, instead of "
+                     "printing");
+    scan->add_flag("-w,--write", arguments->write,
+                   "The same for the config in use; the file before is kept as FILE.bak");
+    scan->add_flag("--watch", arguments->watch,
+                   "Stay, and renew the file whenever models come and go");
     scan->add_flag("--keep-edited", arguments->keep_edited,
-                   "Leave the output alone when it was changed by hand since scan wrote it");
-    scan->add_flag("--json", arguments->json, "Print what was found as JSON");
-    scan->callback([arguments, &status] { status = run_scan(*arguments); });
+                   "What was edited is always kept; this is for older scripts");
+    scan->footer("Example: corral scan ~/models --output config.yaml");
+    scan->callback([arguments, &status] {
+        if (arguments->watch && arguments->output.empty()) {
+            arguments->write = true;
+        }
+        status = run_scan(*arguments);
+    });
+}
+
+void add_regenerate_command(CLI::App& app, int& status) {
+    const auto arguments = std::make_shared<ScanArguments>();
+    CLI::App* command = app.add_subcommand(
+        "regenerate", "Renew the config in use and have the running server reload it");
+    add_common(*command, *arguments);
+    command->add_option("-c,--config", arguments->output,
+                        "The config (default: the one that `corral serve` would find)");
+    command
+        ->add_option("--server", arguments->server,
+                     "Where the server listens, HOST:PORT (default 127.0.0.1:8091)")
+        ->default_val("127.0.0.1:8091");
+    command->footer("Example: corral regenerate --config config.yaml");
+    command->callback([arguments, &status] { status = run_regenerate(*arguments); });
 }
 
 }  // namespace corral

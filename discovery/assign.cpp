@@ -2,6 +2,7 @@
 
 #include "discovery/assign.hpp"
 
+#include "discovery/file_pattern.hpp"
 #include "discovery/text.hpp"
 
 #include <fmt/format.h>
@@ -92,10 +93,17 @@ bool can_be_kept(std::string_view name) {
 
 class Assigner {
 public:
-    Assigner(const std::vector<const FoundModel*>& models, const GivenByPath& given)
-        : models_(models), given_(given) {}
+    Assigner(const std::vector<const FoundModel*>& models, const GivenByPath& given,
+             const NamingOptions& options)
+        : models_(models), given_(given), options_(options) {
+        for (const auto& [name, who] : options.reserved) {
+            taken_.insert(name);
+            owners_.emplace(name, who);
+        }
+    }
 
     std::vector<NamedModel> run() {
+        give_wanted_ids();
         keep_given_ids();
         give_new_ids();
         std::sort(named_.begin(), named_.end(),
@@ -113,9 +121,34 @@ private:
         return found == given_.end() ? nullptr : &found->second;
     }
 
+    /// The id before anything is added to tell it from another.
+    [[nodiscard]] std::string base_name(const FoundModel& model) const {
+        if (const auto wanted = options_.wanted.find(model.path);
+            wanted != options_.wanted.end() && can_be_kept(wanted->second)) {
+            return wanted->second;
+        }
+        const FileNameParts& parts = model.file_name;
+        std::string name;
+        if (options_.naming == NamingRule::metadata) {
+            name = plain_name(model.file.name);
+        } else if (options_.naming == NamingRule::filename) {
+            name = is_safe_alias(parts.stem) ? parts.stem : plain_name(parts.stem);
+        }
+        return name.empty() ? parts.name : name;
+    }
+
+    /// What the settings ask for comes first; of several files the first by path gets it.
+    void give_wanted_ids() {
+        for (const FoundModel* model : models_) {
+            if (options_.wanted.contains(model->path) && take_id(*model, base_name(*model))) {
+                kept_.insert(model->path);
+            }
+        }
+    }
+
     void keep_given_ids() {
         for (const FoundModel* model : models_) {
-            const GivenNames* given = given_to(*model);
+            const GivenNames* given = kept_.contains(model->path) ? nullptr : given_to(*model);
             if (given == nullptr || !can_be_kept(given->id) || !taken_.insert(given->id).second) {
                 continue;
             }
@@ -124,8 +157,9 @@ private:
             kept_.insert(model->path);
         }
         for (const NamedModel& model : named_) {
-            const GivenNames* given = given_to(*model.found);
-            taken_.insert(given->aliases.begin(), given->aliases.end());
+            if (const GivenNames* given = given_to(*model.found)) {
+                taken_.insert(given->aliases.begin(), given->aliases.end());
+            }
         }
     }
 
@@ -133,7 +167,7 @@ private:
         std::map<std::string, std::vector<const FoundModel*>> by_name;
         for (const FoundModel* model : models_) {
             if (!kept_.contains(model->path)) {
-                by_name[model->file_name.name].push_back(model);
+                by_name[base_name(*model)].push_back(model);
             }
         }
         // Plain names first, so that no suffix of one model takes the plain name of another.
@@ -163,7 +197,7 @@ private:
 
     /// The plain name is taken: adds what tells this model from the one that has it.
     void give_longer_id(const FoundModel& model) {
-        const std::string& name = model.file_name.name;
+        const std::string name = base_name(model);
         const std::string& version = model.file_name.version;
         const std::string quantization = model.quantization();
         const auto owner = owner_of_id_.find(name);
@@ -192,59 +226,77 @@ private:
     void give_aliases() {
         for (NamedModel& model : named_) {  // what was given comes before what is wished for
             if (kept_.contains(model.found->path)) {
-                for (const std::string& alias : given_to(*model.found)->aliases) {
-                    if (can_be_kept(alias)) {
+                const GivenNames* given = given_to(*model.found);
+                for (const std::string& alias : given ? given->aliases : no_names_) {
+                    if (can_be_kept(alias) && !is_switched_off(alias)) {
                         owners_.emplace(alias, model.id);
                     }
                 }
             }
         }
-        std::map<std::string, std::vector<NamedAlias>> openai;
+        std::map<std::string, std::vector<NamedAlias>> special;  // by id
+        for (const AliasRule& rule : options_.alias_rules) {
+            give_special_alias(
+                rule.alias, "the largest that fits " + escaped(rule.pattern, 200), true, special,
+                [&](const FoundModel& model) { return matches_file(rule.pattern, model.path); });
+        }
         for (const OpenAiRule& rule : openai_rules) {
-            give_openai_alias(rule, openai);
+            if (options_.openai_aliases) {
+                give_special_alias(std::string(rule.alias), std::string(rule.why), rule.largest,
+                                   special, rule.applies);
+            }
         }
         for (NamedModel& model : named_) {
-            model.aliases = std::move(openai[model.id]);
+            model.aliases = std::move(special[model.id]);
             give_own_aliases(model);
         }
     }
 
-    void give_openai_alias(const OpenAiRule& rule,
-                           std::map<std::string, std::vector<NamedAlias>>& given) {
+    [[nodiscard]] bool is_switched_off(const std::string& alias) const {
+        return !options_.openai_aliases &&
+               std::any_of(openai_rules.begin(), openai_rules.end(),
+                           [&](const OpenAiRule& rule) { return rule.alias == alias; });
+    }
+
+    /// An alias that goes to one text model of those that fit, the largest or the smallest.
+    template <class Fits>
+    void give_special_alias(const std::string& alias, std::string why, bool largest,
+                            std::map<std::string, std::vector<NamedAlias>>& given,
+                            const Fits& fits) {
         const NamedModel* best = nullptr;
         for (const NamedModel& model : named_) {  // in the order of ids: the first wins a tie
             const ModelRole role = model.found->file.role;
-            if ((role != ModelRole::chat && role != ModelRole::base) ||
-                !rule.applies(*model.found)) {
+            if ((role != ModelRole::chat && role != ModelRole::base) || !fits(*model.found)) {
                 continue;
             }
             const double size = model.found->billions();
             if (best == nullptr ||
-                (rule.largest ? size > best->found->billions() : size < best->found->billions())) {
+                (largest ? size > best->found->billions() : size < best->found->billions())) {
                 best = &model;
             }
         }
-        const std::string alias(rule.alias);
-        if (best != nullptr) {
+        if (best != nullptr && can_be_kept(alias)) {
             owners_.emplace(alias, best->id);
         }
         const auto owner = owners_.find(alias);
         if (owner == owners_.end() || owner->second == alias) {
             return;  // nobody is fit for it, or a model bears it as its own name
         }
-        std::string why(rule.why);
         if (best == nullptr || best->id != owner->second) {
-            why = "kept from before; " + (best == nullptr
-                                              ? "no model is fit for it now"
-                                              : fmt::format("{} is now {}", rule.why, best->id));
+            why = "kept from before; " +
+                  (best == nullptr ? "no model is fit for it now" : why + " is now " + best->id);
         }
         given[owner->second].push_back({alias, std::move(why)});
     }
 
     void give_own_aliases(NamedModel& model) {
         const FileNameParts& parts = model.found->file_name;
-        if (model.id != parts.name) {
-            note_owner(model, parts.name, "The plain name");
+        const std::string name = base_name(*model.found);
+        if (model.id != name) {
+            note_owner(model, name, "The plain name");
+        }
+        if (name != parts.name) {
+            give_alias(model, parts.name, "the documented name");
         }
         give_alias(model, parts.readable, "the same, easier to read");
         if (is_safe_alias(parts.stem)) {
@@ -253,7 +305,7 @@ private:
         if (const GivenNames* given = given_to(*model.found);
             given != nullptr && kept_.contains(model.found->path)) {
             for (const std::string& alias : given->aliases) {
-                if (can_be_kept(alias)) {
+                if (can_be_kept(alias) && !is_switched_off(alias)) {
                     give_alias(model, alias, "kept from before");
                 }
             }
@@ -297,6 +349,8 @@ private:
 
     const std::vector<const FoundModel*>& models_;
     const GivenByPath& given_;
+    const NamingOptions& options_;
+    const std::vector<std::string> no_names_;
     std::vector<NamedModel> named_;
     std::set<std::string> taken_;  ///< ids, and aliases from before: no new id takes one
     std::set<std::string> kept_;   ///< paths of models that keep their id
@@ -305,31 +359,30 @@ private:
     std::map<std::string, std::string> owners_;       ///< every name and alias, and whose it is
 };
 
-/// The word after -m or --model, or nullptr.
-const std::string* model_path(const std::vector<std::string>& argv) {
-    for (std::size_t i = 1; i + 1 < argv.size(); ++i) {
-        if (argv[i] == "-m" || argv[i] == "--model") {
-            return &argv[i + 1];
+}  // namespace
+
+std::string model_file_of(const ModelConfig& model) {
+    for (std::size_t i = 1; i + 1 < model.argv.size(); ++i) {
+        if (model.argv[i] == "-m" || model.argv[i] == "--model") {
+            return model.argv[i + 1];
         }
     }
-    return nullptr;
+    return {};
 }
-
-}  // namespace
 
 GivenByPath given_names(const Config& config) {
     GivenByPath given;
     for (const ModelConfig& model : config.models) {
-        if (const std::string* path = model_path(model.argv)) {
-            given.emplace(*path, GivenNames{model.id.str(), model.aliases});
+        if (const std::string path = model_file_of(model); !path.empty()) {
+            given.emplace(path, GivenNames{model.id.str(), model.aliases});
         }
     }
     return given;
 }
 
 std::vector<NamedModel> assign_names(const std::vector<const FoundModel*>& models,
-                                     const GivenByPath& given) {
-    return Assigner(models, given).run();
+                                     const GivenByPath& given, const NamingOptions& options) {
+    return Assigner(models, given, options).run();
 }
 
 }  // namespace corral

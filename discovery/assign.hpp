@@ -21,9 +21,23 @@ struct GivenNames {
 /// By path of the model file (the word after -m).
 using GivenByPath = std::map<std::string, GivenNames, std::less<>>;
 
+/// The word after -m or --model of its command; empty when there is none.
+[[nodiscard]] std::string model_file_of(const ModelConfig& model);
+
 /// The names in a config: of every model whose command has -m or --model. Of two models with one
 /// file the first by id counts.
 [[nodiscard]] GivenByPath given_names(const Config& config);
+
+/// What names are given by, beside the files.
+struct NamingOptions {
+    NamingRule naming = NamingRule::documented;
+    bool openai_aliases = true;
+    std::vector<AliasRule> alias_rules;
+    /// Names that others have, and who: no model gets one of these.
+    std::map<std::string, std::string> reserved;
+    /// Ids that the settings ask for, by path of the file.
+    std::map<std::string, std::string, std::less<>> wanted;
+};
 
 struct NamedAlias {
     std::string name;
@@ -40,6 +54,7 @@ struct NamedModel {
 /// Sorted by id. Requires: no pointer is null. The notes and reasons follow from the names alone,
 /// so that running again on the result changes nothing.
 [[nodiscard]] std::vector<NamedModel> assign_names(const std::vector<const FoundModel*>& models,
-                                                   const GivenByPath& given);
+                                                   const GivenByPath& given,
+                                                   const NamingOptions& options = {});
 
 }  // namespace corral

@@ -38,8 +38,8 @@ struct Discovery {
 struct WriteOptions {
     std::string engine = "llama-server";  ///< program for `cmd`, one word
     std::vector<Gpu> gpus;                ///< empty: no GPU
-    GivenByPath given;                    ///< names from the config that is to be replaced
-    std::chrono::seconds ttl{300};
+    GivenByPath given;                    ///< names that files have had before
+    DiscoveryConfig settings;             ///< its directories and engine are for a new file's text
 };
 
 struct WrittenModel {
@@ -61,7 +61,8 @@ struct WrittenConfig {
 [[nodiscard]] Result<WrittenConfig> write_config(const Discovery& discovery,
                                                  const WriteOptions& options);
 
-/// True when `yaml` is as write_config() wrote it: nobody changed it since.
+/// True when `yaml` is as an older version of write_config() wrote it, with one checksum for the
+/// whole file: nobody changed it since.
 [[nodiscard]] bool is_untouched(std::string_view yaml);
 
 }  // namespace corral

@@ -156,7 +156,6 @@ TEST_CASE("the documented example comes out as documented") {
 TEST_CASE("nothing found still gives a config that loads") {
     const WrittenConfig written = write(of({}));
     CHECK(load(written.yaml).models.empty());
-    CHECK(is_untouched(written.yaml));
 }
 
 TEST_CASE("embedding and reranking models get their flags") {
@@ -317,27 +316,17 @@ TEST_CASE("written again from what was written, not a byte changes") {
     CHECK(again.given.size() == 8);
     const WrittenConfig second = write(discover(where), again);
     CHECK(second.yaml == first.yaml);
-    CHECK(is_untouched(first.yaml));
 }
 
-TEST_CASE("a renamed model keeps its name through the file, and every edit is noticed") {
-    const Discovery discovery = of({found_model("/m/a-1b-chat.gguf"), found_model("/m/b-7b.gguf")});
-    std::string yaml = write(discovery).yaml;
-    for (std::size_t at = yaml.find("a1:b-chat"); at != std::string::npos;
-         at = yaml.find("a1:b-chat", at)) {
-        yaml.replace(at, 9, "My Horse/1");
-    }
-    CHECK_FALSE(is_untouched(yaml));
+TEST_CASE("an older file counts as untouched when its checksum fits") {
+    // Guards: the files of the version before blocks are written anew only when nobody changed
+    // them.
+    const std::string body = "\nmodels:\n  a:\n    cmd: x\n";
+    const std::string old = "# head\n# checksum: d974a83aa6969a16\n" + body;
+    CHECK(is_untouched(old));
+    CHECK_FALSE(is_untouched(old + "    ttl: 1\n"));
     CHECK_FALSE(is_untouched(""));
     CHECK_FALSE(is_untouched("models: {}\n"));
-    WriteOptions options;
-    options.given = given_names(load(yaml));
-    const WrittenConfig again = write(discovery, options);
-    const Config config = load(again.yaml);
-    const ModelConfig* kept = config.find_id(ModelId("My Horse/1"));
-    REQUIRE(kept != nullptr);
-    CHECK(kept->argv.at(2) == "/m/a-1b-chat.gguf");
-    CHECK(config.find("gpt-3.5-turbo") == kept);
 }
 
 TEST_CASE("more models than a config holds are told, not lost in silence") {

@@ -1,0 +1,36 @@
+#pragma once
+// Stays and scans again whenever model files come and go, for `corral scan --watch`; the server
+// runs that as a process of its own, so that its loop never waits for a disk. Main thread of a
+// command.
+
+#include "core/file_watcher.hpp"
+#include "discovery/remembered.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace corral {
+
+/// Tells whether files are still being written: by their sizes, from one look to the next.
+class GrowingFiles {
+public:
+    /// Looks at the *.gguf files in these directories. True when all are as at the last look.
+    [[nodiscard]] bool settled(const std::vector<std::filesystem::path>& directories);
+
+private:
+    std::map<std::string, FileIdentity> last_;
+};
+
+/// The directories with everything below them, each once, links followed; some thousands at most.
+[[nodiscard]] std::vector<std::filesystem::path> with_folders(
+    const std::vector<std::string>& directories);
+
+/// Scans once, then after each change that has come to rest. `scan` gives the directories to watch,
+/// or none to end. Ends, too, when nobody reads standard output any more.
+void watch_and_scan(const std::function<std::vector<std::string>()>& scan);
+
+}  // namespace corral
