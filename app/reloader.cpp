@@ -16,8 +16,8 @@ namespace {
 constexpr std::size_t line_bytes_max = 2048;
 
 std::string_view name_of(ReloadCause cause) {
-    constexpr std::array<std::string_view, 3> names{"SIGHUP", "POST /api/config/reload",
-                                                    "the file changed"};
+    constexpr std::array<std::string_view, 4> names{"SIGHUP", "POST /api/config/reload",
+                                                    "the file changed", "a scan"};
     return names.at(static_cast<std::size_t>(cause));
 }
 

@@ -11,7 +11,7 @@
 
 namespace corral {
 
-enum class ReloadCause : std::uint8_t { signal, request, file };
+enum class ReloadCause : std::uint8_t { signal, request, file, scan };
 
 class Reloader {
 public:

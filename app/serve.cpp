@@ -5,6 +5,7 @@
 #include "app/logs.hpp"
 #include "app/notify.hpp"
 #include "app/paths.hpp"
+#include "app/regenerator.hpp"
 #include "app/reloader.hpp"
 #include "app/signals.hpp"
 #include "app/welcome.hpp"
@@ -60,6 +61,7 @@ public:
           prober_(make_http_prober()),
           fleet_(loop_.get_executor(), *launcher_, *prober_, std::move(config)),
           reloader_(source_, fleet_),
+          regenerator_(loop_.get_executor(), source_, [this] { return reload(ReloadCause::scan); }),
           server_(loop_.get_executor(), fleet_, logs_.book()),
           tasks_(loop_.get_executor()),
           signals_(loop_.get_executor(), {SIGTERM, SIGINT, SIGHUP}),
@@ -68,6 +70,7 @@ public:
             guard_.assign(guard_fd);
         }
         server_.on_reload([this] { return reload(ReloadCause::request); });
+        server_.on_regenerate([this] { return regenerator_.regenerate(); });
         log::defer([this] { flush_log_soon(); });
     }
     ~App() { log::defer(nullptr); }
@@ -95,6 +98,8 @@ public:
         tasks_.spawn("signals", watch_signals());
         tasks_.spawn("guard", watch_guard());
         tasks_.spawn("watchdog", feed_watchdog());
+        tasks_.spawn("model watch",
+                     regenerator_.watch([this] { return fleet_.config()->discovery; }));
         for (const auto& name : fleet_.config()->preload) {
             tasks_.spawn("preload", preload(name));
         }
@@ -188,8 +193,12 @@ private:
     api::ReloadReport reload(ReloadCause cause) {
         api::ReloadReport report;
         if (!stopping_) {
+            const DiscoveryConfig before = fleet_.config()->discovery;
             report = reloader_.reload(cause);
             logs_.adopt(fleet_.config());
+            if (fleet_.config()->discovery != before) {
+                regenerator_.settings_changed();
+            }
             return report;
         }
         report.error = Error(Errc::shutting_down, Blame::internal, "Corral is shutting down.");
@@ -239,6 +248,7 @@ private:
     std::unique_ptr<Prober> prober_;
     Fleet fleet_;
     Reloader reloader_;
+    Regenerator regenerator_;
     std::optional<ConfigWatch> watch_;
     http::Server server_;
     TaskGroup tasks_;

@@ -94,6 +94,8 @@ awaitable<Result<Answer>> Control::answer(const RouteMatch& match, std::string& 
             co_return co_await load(model);
         case RouteKind::profile_choice:
             co_return co_await choose_profile();
+        case RouteKind::regenerate:
+            co_return co_await regenerate();
         default:
             co_return answer_at_once(match);
     }
@@ -165,6 +167,14 @@ bool Control::asks_for(std::string_view parameter) const {
 
 Unloading Control::how_to_unload() const {
     return asks_for("force") ? Unloading::forced : Unloading::drains;
+}
+
+awaitable<Result<Answer>> Control::regenerate() {
+    if (!context_.regenerate) {
+        co_return Error(Errc::unsupported, Blame::internal, "this program cannot regenerate");
+    }
+    const RegenerateReport report = co_await context_.regenerate();
+    co_return regenerate_answer(report, head_);
 }
 
 awaitable<Result<Answer>> Control::unload(std::string name) {

@@ -43,6 +43,7 @@ private:
     [[nodiscard]] Unloading how_to_unload() const;
     boost::asio::awaitable<Result<http::Answer>> load(std::string& model);
     boost::asio::awaitable<Result<http::Answer>> choose_profile();
+    boost::asio::awaitable<Result<http::Answer>> regenerate();
 
     http::SessionContext& context_;
     std::shared_ptr<const Config> config_;

@@ -64,6 +64,7 @@ constexpr std::array routes{
     Route{"POST", "/api/models/reset", Kind::api_reset_all, true, ""},
     Route{"POST", "/api/models/reset/{model...}", Kind::api_reset_one, true, ""},
     Route{"POST", "/api/config/reload", Kind::reload, true, ""},
+    Route{"POST", "/api/config/regenerate", Kind::regenerate, true, ""},
     Route{"POST", "/models/load", Kind::load, true, ""},
     Route{"GET", "/api/profiles", Kind::profiles, true, ""},
     Route{"PUT", "/api/profiles/active", Kind::profile_choice, true, ""},

@@ -22,6 +22,7 @@ enum class RouteKind : std::uint8_t {
     api_reset_all,    ///< POST /api/models/reset: forgets that models failed
     api_reset_one,    ///< POST /api/models/reset/{model}: rest is the model
     reload,           ///< POST /api/config/reload
+    regenerate,       ///< POST /api/config/regenerate
     load,             ///< POST /models/load, llama-server's router: {"model":…}
     upstream,         ///< ANY /upstream/{model}/{path}: http::split_upstream
     upstream_index,   ///< GET /upstream

@@ -72,6 +72,10 @@ void Server::on_reload(api::ReloadConfig reload) {
     impl_->context->reload = std::move(reload);
 }
 
+void Server::on_regenerate(api::RegenerateConfig regenerate) {
+    impl_->context->regenerate = std::move(regenerate);
+}
+
 void Server::start() {
     for (const auto& listener : impl_->listeners) {
         // The listener and this object outlive the task: stop() joins it.

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/time.hpp"
+#include "proxy/api/regenerate.hpp"
 #include "proxy/api/reload.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -37,6 +38,8 @@ public:
     [[nodiscard]] bool is_public() const;
     /// Binds what POST /api/config/reload does; without it the route answers 501.
     void on_reload(api::ReloadConfig reload);
+    /// The same for POST /api/config/regenerate.
+    void on_regenerate(api::RegenerateConfig regenerate);
     /// Begins to accept.
     void start();
 

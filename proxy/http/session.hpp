@@ -6,6 +6,7 @@
 #include "core/path_patterns.hpp"
 #include "proxy/api/access.hpp"
 #include "proxy/api/profiles.hpp"
+#include "proxy/api/regenerate.hpp"
 #include "proxy/api/reload.hpp"
 #include "proxy/api/request_id.hpp"
 #include "proxy/api/selectors.hpp"
@@ -49,6 +50,7 @@ struct SessionContext {
     api::ActiveProfile profile;           ///< none at start; a reload that has it still keeps it
     api::SelectorLoads selectors;         ///< what the spillovers have under way
     api::ReloadConfig reload;             ///< bound by the program; may be empty
+    api::RegenerateConfig regenerate;     ///< the same
     bool draining = false;                ///< answer what is in flight, then close
     std::size_t sessions = 0;             ///< open client connections
     std::size_t waiting_with_buffer = 0;  ///< of them: idle for less than a moment

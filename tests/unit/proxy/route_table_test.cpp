@@ -109,6 +109,8 @@ TEST_CASE("control paths") {
     CHECK(leads_to("POST", "/models/load", RouteKind::load));
     CHECK(leads_to("POST", "/api/config/reload", RouteKind::reload));
     CHECK(find("POST", "/api/config/reload").route->auth);
+    CHECK(leads_to("POST", "/api/config/regenerate", RouteKind::regenerate));
+    CHECK(find("POST", "/api/config/regenerate").route->auth);
     CHECK(leads_to("GET", "/upstream", RouteKind::upstream_index));
     CHECK(leads_to("GET", "/", RouteKind::root));
     for (const auto* method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY"}) {
