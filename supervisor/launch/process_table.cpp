@@ -44,6 +44,19 @@ bool reap(pid_t pid) noexcept {
            info.si_pid == pid;
 }
 
+/// Who has started Corral, directly or not: no leftover of an earlier run, but there on purpose.
+bool is_ancestor(pid_t pid) noexcept {
+    constexpr int generations_max = 64;
+    auto info = read_process(::getpid());
+    for (int i = 0; info && info->parent > 1 && i < generations_max; ++i) {
+        if (info->parent == pid) {
+            return true;
+        }
+        info = read_process(info->parent);
+    }
+    return false;
+}
+
 void kill_with_descendants(const ProcessInfo& process) {
     // The top first: what it starts meanwhile is found in the next round.
     signal_process(process, SIGKILL);
@@ -147,7 +160,7 @@ Listener ProcessTable::listener_of(const Run& run, std::uint16_t port) {
         return std::find(members.begin(), members.end(), pid) != members.end();
     };
     const auto holder = read_process(holder_of(sockets, all_process_ids()));
-    if (!holder || is_member(holder->pid)) {
+    if (!holder || is_member(holder->pid) || is_ancestor(holder->pid)) {
         return {};
     }
     // What came after it may well be its doing, by way of a service: a container's port.
