@@ -3,6 +3,7 @@
 #include "app/paths.hpp"
 #include "core/file.hpp"
 #include "core/quantity.hpp"
+#include "discovery/sources.hpp"
 #include "discovery/text.hpp"
 #include "discovery/unified_diff.hpp"
 
