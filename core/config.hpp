@@ -27,16 +27,23 @@ struct Limits {
     std::size_t body_buffered = 64ULL << 20;         ///< held of one body until the model is known
     std::size_t body_buffered_total = 512ULL << 20;  ///< the same over all requests
     std::size_t connections = 10'000;                ///< client connections at once
-    std::size_t waiting_per_model = 1'000;           ///< requests waiting for one model
-    std::chrono::milliseconds head_timeout{10'000};  ///< first byte of a head to its end
-    std::chrono::milliseconds body_idle_timeout{10'000};   ///< between two bytes of a request body
+    /// Of them from one address; 0: no limit. nullopt: of other machines, as many as is usual.
+    std::optional<std::size_t> connections_per_peer;
+    std::size_t waiting_per_model = 1'000;                ///< requests waiting for one model
+    std::chrono::milliseconds head_timeout{10'000};       ///< first byte of a head to its end
+    std::chrono::milliseconds body_idle_timeout{10'000};  ///< between two bytes of a request body
+    std::size_t body_rate_min = 1'000;  ///< bytes a second of a request body; 0: no limit
+    std::chrono::milliseconds body_rate_after{30'000};     ///< once it was waited for so long
     std::chrono::milliseconds keep_alive_timeout{75'000};  ///< idle between two requests
     std::chrono::milliseconds write_timeout{60'000};       ///< a client that takes no byte so long
     std::chrono::milliseconds queue_timeout{3'600'000};    ///< waiting for a model to be ready
     std::chrono::milliseconds max_wait{30'000};            ///< being overtaken by other models
     std::chrono::milliseconds connect_timeout{30'000};     ///< to an upstream
-    std::chrono::milliseconds probe_timeout{2'000};        ///< one readiness probe
-    std::chrono::milliseconds shutdown_grace{30'000};      ///< drain time at SIGTERM
+    /// From a request's end to the head of its answer, where the upstream's own
+    /// `timeouts.responseHeader` is 0; 0: no limit.
+    std::chrono::milliseconds response_header_timeout{0};
+    std::chrono::milliseconds probe_timeout{2'000};    ///< one readiness probe
+    std::chrono::milliseconds shutdown_grace{30'000};  ///< drain time at SIGTERM
 
     friend bool operator==(const Limits&, const Limits&) = default;
 };
@@ -56,6 +63,13 @@ struct LogsConfig {
     friend bool operator==(const LogsConfig&, const LogsConfig&) = default;
 };
 
+/// Files in PEM form; both are set or both are empty.
+struct TlsFiles {
+    std::string certificate;
+    std::string key;
+    friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
+};
+
 struct Config {
     std::string origin;  ///< the file it came from, for messages; may be empty
     LogLevel log_level = LogLevel::info;
@@ -63,6 +77,8 @@ struct Config {
     LogToStdout log_to_stdout = LogToStdout::proxy;
     LogsConfig logs;
     std::uint16_t start_port = 5800;
+    std::vector<std::string> listen;  ///< addresses, as parse_listen_address() takes them
+    TlsFiles tls;                     ///< for clients
     bool include_aliases_in_list = false;
     std::vector<std::string> api_keys;
     std::vector<std::string> allowed_hosts;    ///< as read_host_pattern() gives them

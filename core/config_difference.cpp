@@ -43,6 +43,8 @@ constexpr std::array settings{
     Setting{"logTimeFormat", differs<&Config::log_time_format>, true},
     Setting{"logToStdout", differs<&Config::log_to_stdout>},
     Setting{"logs", differs<&Config::logs>},
+    Setting{"listen", differs<&Config::listen>, true},
+    Setting{"tls", differs<&Config::tls>, true},
     Setting{"startPort", differs<&Config::start_port>},
     Setting{"includeAliasesInList", differs<&Config::include_aliases_in_list>},
     Setting{"apiKeys", differs<&Config::api_keys>},

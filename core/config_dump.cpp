@@ -273,14 +273,20 @@ Json limits(const Limits& limits) {
     out["bodyBuffered"] = limits.body_buffered;
     out["bodyBufferedTotal"] = limits.body_buffered_total;
     out["connections"] = limits.connections;
+    if (limits.connections_per_peer) {
+        out["connectionsPerPeer"] = *limits.connections_per_peer;
+    }
     out["waitingPerModel"] = limits.waiting_per_model;
     out["headTimeout"] = format_duration(limits.head_timeout);
     out["bodyIdleTimeout"] = format_duration(limits.body_idle_timeout);
+    out["bodyRateMin"] = limits.body_rate_min;
+    out["bodyRateAfter"] = format_duration(limits.body_rate_after);
     out["keepAliveTimeout"] = format_duration(limits.keep_alive_timeout);
     out["writeTimeout"] = format_duration(limits.write_timeout);
     out["queueTimeout"] = format_duration(limits.queue_timeout);
     out["maxWait"] = format_duration(limits.max_wait);
     out["connectTimeout"] = format_duration(limits.connect_timeout);
+    out["responseHeaderTimeout"] = format_duration(limits.response_header_timeout);
     out["probeTimeout"] = format_duration(limits.probe_timeout);
     out["shutdownGrace"] = format_duration(limits.shutdown_grace);
     return out;
@@ -326,6 +332,13 @@ Json discovery(const DiscoveryConfig& discovery) {
 void server_keys(const Config& config, Json& out) {
     constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
     constexpr std::array<std::string_view, 4> outputs{"proxy", "upstream", "both", "none"};
+    if (!config.listen.empty()) {
+        out["listen"] = config.listen;
+    }
+    if (!config.tls.certificate.empty()) {
+        out["tls"]["certFile"] = config.tls.certificate;
+        out["tls"]["keyFile"] = config.tls.key;
+    }
     out["startPort"] = config.start_port;
     out["logLevel"] = name_of(config.log_level, levels);
     out["logTimeFormat"] = config.log_time_format;

@@ -113,6 +113,8 @@ std::string type_text(const Key& key) {
             return "URL";
         case Shape::words:
             return "list of " + words_text(key.traits.words);
+        case Shape::text_or_texts:
+            return "list or text";
         case Shape::texts:
         case Shape::patterns:
         case Shape::assignments:

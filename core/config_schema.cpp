@@ -168,6 +168,11 @@ Json shape_of(const Key& key, bool extension, bool later) {
             return http_or_unix();
         case Shape::texts:
             return list_of({{"type", any_scalar()}}, key);
+        case Shape::text_or_texts: {
+            Json out = list_of({{"type", any_scalar()}}, key);
+            out["type"] = {"array", "string", "number", "null"};
+            return out;
+        }
         case Shape::words:
             return list_of(one_of(key.traits), key);
         case Shape::patterns:

@@ -77,6 +77,16 @@ std::span<const Key> logs_keys() noexcept {
     return of_logs;
 }
 
+constexpr std::array of_tls{
+    Key{"certFile", text, "", "the certificate in PEM form, those of its authorities behind it",
+        Traits{.required = true, .otherwise = "plain HTTP"}},
+    Key{"keyFile", text, "", "its private key in PEM form, without a passphrase",
+        Traits{.required = true, .otherwise = "plain HTTP"}},
+};
+std::span<const Key> tls_keys() noexcept {
+    return of_tls;
+}
+
 constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 4> outputs{"proxy", "upstream", "both", "none"};
 constexpr std::array<std::string_view, 16> time_formats{
@@ -96,6 +106,12 @@ constexpr std::array of_top_level{
         Traits{.least = 0, .compared = "counted from the end of the last answer"}},
     Key{"unloadTimeout", seconds, "10", "from SIGTERM or `cmdStop` to SIGKILL; 0: the default",
         Traits{.least = 0, .compared = "holds when a model is stopped for another, too"}},
+    Key{"listen", text_or_texts, R"(["127.0.0.1:8091"])",
+        "where Corral listens, see below; `--listen` goes before it", Traits{.extension = true}},
+    Key{"tls", mapping, "",
+        "the clients of TCP addresses speak TLS; `--tls-cert-file` and `--tls-key-file` go before "
+        "it",
+        Traits{.extension = true, .members = tls_keys}},
     Key{"startPort", integer, "5800", "the first number for `${PORT}`",
         Traits{.least = 1,
                .most = 65535,

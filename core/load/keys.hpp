@@ -25,6 +25,7 @@ enum class Shape : std::uint8_t {
     url,                ///< http or https
     endpoint,           ///< a URL, or unix:///path
     texts,              ///< a list of texts
+    text_or_texts,      ///< or one text, which stands for a list of it
     words,              ///< a list of `words`
     patterns,           ///< a list of regular expressions (RE2)
     assignments,        ///< a list of NAME=value

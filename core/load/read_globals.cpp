@@ -1,4 +1,5 @@
 // The keys of the top level, the macros and what is loaded at the start.
+#include "core/listen_address.hpp"
 #include "core/load/loading.hpp"
 #include "core/nearest.hpp"
 #include "core/quantity.hpp"
@@ -49,6 +50,43 @@ void read_log_level(Loading& loading, Reader& reader) {
             loading.report.warn(node->mark, "unknown logLevel \"" + *text + "\": info is used",
                                 "one of debug, info, warn, error");
         }
+    }
+}
+
+void read_listen(Loading& loading, Reader& reader) {
+    const Node* node = loading.root.find("listen");
+    std::vector<PlacedText> texts;
+    if (node != nullptr && node->is_scalar()) {
+        if (auto text = reader.text(*node, "listen")) {
+            texts.push_back({std::move(*text), node->mark});
+        }
+    } else if (node != nullptr) {
+        texts = reader.texts(*node, "listen").value_or(texts);
+    }
+    for (const auto& [text, mark] : texts) {
+        const auto address = parse_listen_address(text);
+        if (address) {
+            loading.config.listen.push_back(text);
+        } else {
+            loading.report.error(mark, "listen: " + address.error().detail);
+        }
+    }
+}
+
+void read_tls(Loading& loading, Reader& reader) {
+    const Node* node = loading.root.find("tls");
+    if (node == nullptr || !node->is_map()) {
+        return;
+    }
+    const auto file = [&](std::string_view name) {
+        const Node* value = node->find(name);
+        return value != nullptr ? reader.text(*value, "tls." + std::string(name)).value_or("") : "";
+    };
+    TlsFiles files{file("certFile"), file("keyFile")};
+    if (files.certificate.empty() || files.key.empty()) {
+        loading.report.error(node->mark, "tls needs both certFile and keyFile");
+    } else {
+        loading.config.tls = std::move(files);
     }
 }
 
@@ -221,6 +259,8 @@ void read_globals(Loading& loading) {
     read_health_check_timeout(loading, reader);
     read_log_level(loading, reader);
     read_start_port(loading, reader);
+    read_listen(loading, reader);
+    read_tls(loading, reader);
     read_timeouts(loading, reader);
     read_api_keys(loading, reader);
     if (const Node* node = loading.root.find("includeAliasesInList")) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -15,7 +16,9 @@ using std::chrono::milliseconds;
 /// One member of Limits; its bounds are in the table of keys.
 struct Limit {
     std::string_view name;
-    std::variant<std::size_t Limits::*, milliseconds Limits::*> member;
+    std::variant<std::size_t Limits::*, std::optional<std::size_t> Limits::*,
+                 milliseconds Limits::*>
+        member;
 };
 
 constexpr std::array limits{
@@ -25,14 +28,18 @@ constexpr std::array limits{
     Limit{"bodyBuffered", &Limits::body_buffered},
     Limit{"bodyBufferedTotal", &Limits::body_buffered_total},
     Limit{"connections", &Limits::connections},
+    Limit{"connectionsPerPeer", &Limits::connections_per_peer},
     Limit{"waitingPerModel", &Limits::waiting_per_model},
     Limit{"headTimeout", &Limits::head_timeout},
     Limit{"bodyIdleTimeout", &Limits::body_idle_timeout},
+    Limit{"bodyRateMin", &Limits::body_rate_min},
+    Limit{"bodyRateAfter", &Limits::body_rate_after},
     Limit{"keepAliveTimeout", &Limits::keep_alive_timeout},
     Limit{"writeTimeout", &Limits::write_timeout},
     Limit{"queueTimeout", &Limits::queue_timeout},
     Limit{"maxWait", &Limits::max_wait},
     Limit{"connectTimeout", &Limits::connect_timeout},
+    Limit{"responseHeaderTimeout", &Limits::response_header_timeout},
     Limit{"probeTimeout", &Limits::probe_timeout},
     Limit{"shutdownGrace", &Limits::shutdown_grace},
 };
@@ -59,6 +66,9 @@ Result<std::uint64_t> as_duration(const Value& value) {
 void set(Limits& target, const Limit& limit, std::uint64_t value) {
     if (const auto* size = std::get_if<std::size_t Limits::*>(&limit.member)) {
         target.** size = static_cast<std::size_t>(value);
+    } else if (const auto* number =
+                   std::get_if<std::optional<std::size_t> Limits::*>(&limit.member)) {
+        target.** number = static_cast<std::size_t>(value);
     } else if (const auto* time = std::get_if<milliseconds Limits::*>(&limit.member)) {
         target.** time = milliseconds(static_cast<std::int64_t>(value));
     }

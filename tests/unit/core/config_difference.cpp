@@ -125,6 +125,12 @@ TEST_CASE("every key outside of the models is named when it changes") {
         {"logTimeFormat", [](Config& c) { c.log_time_format = "rfc3339"; }, true},
         {"logToStdout", [](Config& c) { c.log_to_stdout = LogToStdout::none; }},
         {"logs", [](Config& c) { c.logs.directory = "/logs"; }},
+        {"listen", [](Config& c) { c.listen = {":1"}; }, true},
+        {"tls",
+         [](Config& c) {
+             c.tls = {"a.pem", "a.key"};
+         },
+         true},
         {"startPort", [](Config& c) { c.start_port = 6000; }},
         {"includeAliasesInList", [](Config& c) { c.include_aliases_in_list = true; }},
         {"apiKeys", [](Config& c) { c.api_keys = {"secret"}; }},
@@ -170,8 +176,8 @@ TEST_CASE("every key outside of the models is named when it changes") {
     }
     // All of these but `origin` and `models` stand above: a new member needs a line.
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                                  w, x, y, z, aa, ab] = Config();
-    CHECK(edits.size() == 28 - 2);
+                                  w, x, y, z, aa, ab, ac, ad] = Config();
+    CHECK(edits.size() == 30 - 2);
 }
 
 TEST_CASE("a model that is added is no change of the groups, though it joins the default one") {
