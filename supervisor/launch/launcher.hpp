@@ -95,13 +95,17 @@ public:
 /// Gets each line of a model's output, raw but for a cut at 16 KiB, without its line end.
 using OnOutputLine = std::function<void(std::string_view model, std::string_view line)>;
 
+struct LauncherOptions {
+    /// The directory for what only a stop command can end (leftovers.hpp); empty: none is noted.
+    std::string leftovers;
+    std::uint64_t open_files = 0;  ///< soft limit of its children's descriptors; 0: as ours is now
+    OnOutputLine on_line;          ///< called from the loop; may neither start nor end processes
+};
+
 /// The launcher for real processes. The executor must be that of the main thread's loop and outlive
 /// the launcher and its children. One at a time in a process: it makes this process a subreaper and
-/// kills what is handed to it that no launch of its own accounts for. `leftovers`: the directory
-/// for what only a stop command can end (leftovers.hpp); empty: nothing is remembered. `on_line` is
-/// called from the loop; it may neither start nor end processes.
+/// kills what is handed to it that no launch of its own accounts for.
 [[nodiscard]] std::unique_ptr<Launcher> make_os_launcher(boost::asio::any_io_executor executor,
-                                                         std::string leftovers = {},
-                                                         OnOutputLine on_line = nullptr);
+                                                         LauncherOptions options = {});
 
 }  // namespace corral

@@ -159,11 +159,12 @@ void warn_of_refused(const LaunchSpec& spec, pid_t pid) {
 
 class OsLauncher final : public Launcher {
 public:
-    OsLauncher(asio::any_io_executor executor, std::string leftovers, OnOutputLine on_line)
+    OsLauncher(asio::any_io_executor executor, LauncherOptions options)
         : executor_(std::move(executor)),
-          on_line_(std::move(on_line)),
+          on_line_(std::move(options.on_line)),
+          descriptors_(options.open_files != 0 ? options.open_files : soft_descriptor_limit()),
           table_(std::make_shared<ProcessTable>(executor_)),
-          leftovers_(std::make_shared<LeftoverBook>(std::move(leftovers))) {}
+          leftovers_(std::make_shared<LeftoverBook>(std::move(options.leftovers))) {}
 
     [[nodiscard]] Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) override;
     [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {
@@ -184,7 +185,7 @@ private:
 
     asio::any_io_executor executor_;
     OnOutputLine on_line_;
-    std::optional<std::uint64_t> descriptors_ = soft_descriptor_limit();
+    std::optional<std::uint64_t> descriptors_;
     bool cgroups_looked_for_ = false;
     std::unique_ptr<CgroupHome> cgroups_;  // null: none was delegated to us
     bool gpus_looked_for_ = false;
@@ -293,10 +294,9 @@ std::unique_ptr<Cgroup> OsLauncher::make_cgroup() {
 
 }  // namespace
 
-std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor, std::string leftovers,
-                                           OnOutputLine on_line) {
-    return std::make_unique<OsLauncher>(std::move(executor), std::move(leftovers),
-                                        std::move(on_line));
+std::unique_ptr<Launcher> make_os_launcher(asio::any_io_executor executor,
+                                           LauncherOptions options) {
+    return std::make_unique<OsLauncher>(std::move(executor), std::move(options));
 }
 
 }  // namespace corral
