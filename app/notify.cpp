@@ -5,6 +5,7 @@
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #ifdef CORRAL_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -50,6 +51,27 @@ std::optional<std::chrono::microseconds> watchdog_interval() {
     }
 #endif
     return std::nullopt;
+}
+
+std::vector<PassedSocket> passed_sockets() {
+    std::vector<PassedSocket> out;
+#ifdef CORRAL_HAVE_SYSTEMD
+    char** names = nullptr;
+    const int count = sd_listen_fds_with_names(1, &names);
+    for (int i = 0; i < count; ++i) {
+        PassedSocket passed;
+        passed.descriptor = SD_LISTEN_FDS_START + i;
+        if (names != nullptr && names[i] != nullptr) {
+            passed.name = names[i];
+        }
+        out.push_back(std::move(passed));
+    }
+    for (int i = 0; names != nullptr && i < count; ++i) {
+        std::free(names[i]);
+    }
+    std::free(names);
+#endif
+    return out;
 }
 
 bool logs_to_journal() {

@@ -4,13 +4,16 @@
 #include "app/config_watch.hpp"
 #include "app/logs.hpp"
 #include "app/notify.hpp"
+#include "app/open_files.hpp"
 #include "app/paths.hpp"
 #include "app/regenerator.hpp"
 #include "app/reloader.hpp"
 #include "app/signals.hpp"
 #include "app/welcome.hpp"
+#include "core/listen_address.hpp"
 #include "core/log.hpp"
 #include "proxy/http/server.hpp"
+#include "proxy/http/tls_server.hpp"
 #include "proxy/upstream/prober.hpp"
 #include "supervisor/fleet/fleet.hpp"
 #include "supervisor/fleet/task_group.hpp"
@@ -50,14 +53,10 @@ constexpr Duration log_patience{5};
 /// The running program: every room, wired together. Tasks borrow `this`: they end before it does.
 class App {
 public:
-    App(ConfigSource source, std::shared_ptr<const Config> config, int guard_fd)
+    App(ConfigSource source, std::shared_ptr<const Config> config, int guard_fd, OpenFiles files)
         : source_(std::move(source)),
           logs_(config),
-          launcher_(make_os_launcher(loop_.get_executor(),
-                                     leftovers_directory(process_environment()),
-                                     [this](std::string_view model, std::string_view line) {
-                                         logs_.add_output(model, line);
-                                     })),
+          launcher_(make_os_launcher(loop_.get_executor(), launcher_options(files))),
           prober_(make_http_prober()),
           fleet_(loop_.get_executor(), *launcher_, *prober_, std::move(config)),
           reloader_(source_, fleet_),
@@ -83,14 +82,41 @@ public:
         tasks_.spawn("config watch", watch_->run([this] { reload(ReloadCause::file); }));
     }
 
-    /// Binds every address; an error names the one that is busy.
-    Result<void> listen(const std::vector<std::string>& addresses) {
+    /// Binds every address and takes the sockets that were passed; an error names the one that is
+    /// busy.
+    Result<void> listen(const ServeOptions& options) {
+        const auto config = fleet_.config();
+        const TlsFiles& files = options.tls.certificate.empty() ? config->tls : options.tls;
+        if (!files.certificate.empty()) {
+            auto tls = http::TlsServer::load({files.certificate, files.key});
+            if (!tls) {
+                return tls.error();
+            }
+            if (tls->is_expired()) {
+                spdlog::warn("the TLS certificate has expired on {}", tls->valid_until());
+            }
+            server_.use_tls(std::move(*tls));
+        }
+        const auto passed = notify::passed_sockets();
+        auto addresses = options.listen.empty() ? config->listen : options.listen;
+        if (addresses.empty() && passed.empty()) {
+            addresses.emplace_back(default_address);
+        }
+        std::vector<ListenAddress> parsed;
         for (const auto& address : addresses) {
-            if (auto done = server_.listen(address); !done) {
+            auto one = parse_listen_address(address);
+            if (!one) {
+                return one.error();
+            }
+            parsed.push_back(std::move(*one));
+        }
+        for (const auto& socket : passed) {
+            if (auto done = server_.adopt(socket.descriptor, "the socket \"" + socket.name + '"');
+                !done) {
                 return done;
             }
         }
-        return {};
+        return server_.listen(parsed);
     }
 
     int run() {
@@ -109,10 +135,20 @@ public:
     }
 
 private:
+    LauncherOptions launcher_options(const OpenFiles& files) {
+        LauncherOptions out;
+        out.leftovers = leftovers_directory(process_environment());
+        out.open_files = files.before;
+        out.on_line = [this](std::string_view model, std::string_view line) {
+            logs_.add_output(model, line);
+        };
+        return out;
+    }
+
     void announce() {
         const auto config = fleet_.config();
         for (const auto& address : server_.addresses()) {
-            spdlog::info("listening on http://{}", address);
+            spdlog::info("listening on {}", address);
         }
         if (server_.is_public() && config->api_keys.empty()) {
             spdlog::warn(
@@ -120,10 +156,19 @@ private:
                 "config or listen on 127.0.0.1 only");
         }
         if (!notify::logs_to_journal()) {
-            std::fputs(welcome(*config, server_.addresses().front()).c_str(), stdout);
+            std::fputs(welcome(*config, best_address()).c_str(), stdout);
             std::fflush(stdout);
         }
         notify::ready(reloader_.status());
+    }
+
+    /// One that a browser can use, too, if there is one.
+    std::string best_address() const {
+        const auto all = server_.addresses();
+        const auto http = std::find_if(all.begin(), all.end(), [](const std::string& address) {
+            return address.starts_with("http");
+        });
+        return http != all.end() ? *http : all.front();
     }
 
     void flush_log_soon() {
@@ -193,6 +238,7 @@ private:
     api::ReloadReport reload(ReloadCause cause) {
         api::ReloadReport report;
         if (!stopping_) {
+            server_.reload_tls();
             const DiscoveryConfig before = fleet_.config()->discovery;
             report = reloader_.reload(cause);
             logs_.adopt(fleet_.config());
@@ -258,11 +304,23 @@ private:
     int status_ = 0;
 };
 
+/// Who reaches the limit of descriptors waits without an answer: better to know beforehand.
+void tell_scarce_files(const OpenFiles& files, const Limits& limits) {
+    constexpr std::uint64_t others = 64;
+    if (files.now != 0 && files.now < limits.connections + others) {
+        spdlog::info(
+            "{} files may be open, fewer than limits.connections ({}): new clients wait "
+            "when they run out (LimitNOFILE, ulimit -Hn)",
+            files.now, limits.connections);
+    }
+}
+
 }  // namespace
 
 int serve(const ServeOptions& options, int guard_fd) {
     std::signal(SIGPIPE, SIG_IGN);
     log::setup(LogLevel::info, notify::logs_to_journal());
+    const OpenFiles files = raise_open_files();
     ConfigSource source(options.config);
     auto config = source.load();
     source.print_diagnostics();
@@ -273,17 +331,14 @@ int serve(const ServeOptions& options, int guard_fd) {
     log::set_level((*config)->log_level);
     stop_leftovers(leftovers_directory(process_environment()), leftovers_timeout_ms,
                    [](const std::string& text) { spdlog::warn("{}", text); });
+    tell_scarce_files(files, (*config)->limits);
     int status = 1;
     {
-        App app(std::move(source), std::move(*config), guard_fd);
+        App app(std::move(source), std::move(*config), guard_fd, files);
         if (options.watch_config) {
             app.watch_config();
         }
-        auto addresses = options.listen;
-        if (addresses.empty()) {
-            addresses.emplace_back(default_address);
-        }
-        if (auto done = app.listen(addresses); !done) {
+        if (auto done = app.listen(options); !done) {
             spdlog::error("{}", done.error().detail);
             return 1;
         }

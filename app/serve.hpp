@@ -2,6 +2,7 @@
 // `corral serve`: wires the rooms together and runs the loop. Holds no logic of its own.
 // Main thread.
 
+#include "core/config.hpp"
 #include "core/config_files.hpp"
 
 #include <string>
@@ -11,7 +12,8 @@ namespace corral {
 
 struct ServeOptions {
     ConfigPlaces config;              ///< both empty: looked for (app/paths.hpp)
-    std::vector<std::string> listen;  ///< addresses; empty: 127.0.0.1:8091
+    std::vector<std::string> listen;  ///< addresses; empty: the config's, else 127.0.0.1:8091
+    TlsFiles tls;                     ///< empty: the config's
     bool watch_config = false;        ///< reload when the config's files change
     bool guard = true;                ///< two processes; false for a debugger
 };

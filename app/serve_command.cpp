@@ -10,25 +10,15 @@
 
 #include <cstdio>
 #include <memory>
-#include <string>
 
 namespace corral {
 namespace {
 
-/// Flags of llama-swap whose issue has not come yet: taken, and said so, but never ignored in
-/// silence.
-struct NotYet {
-    std::string tls_cert_file;
-    std::string tls_key_file;
-};
-
-/// False when a flag was given that cannot be ignored without harm.
-bool accept_not_yet(const NotYet& flags) {
-    if (!flags.tls_cert_file.empty() || !flags.tls_key_file.empty()) {
-        std::fputs(
-            "corral: --tls-cert-file and --tls-key-file are not yet supported: put a TLS proxy in "
-            "front\n",
-            stderr);
+/// One without the other is a mistake, in llama-swap, too.
+bool is_whole(const TlsFiles& files) {
+    if (files.certificate.empty() != files.key.empty()) {
+        std::fputs("corral: both --tls-cert-file and --tls-key-file must be provided for TLS\n",
+                   stderr);
         return false;
     }
     return true;
@@ -46,14 +36,13 @@ void stop_what_models_left() {
 void add_serve_command(CLI::App& app, int& status) {
     auto* command = app.add_subcommand("serve", "Run the proxy (the default command)");
     auto options = std::make_shared<ServeOptions>();
-    auto not_yet = std::make_shared<NotYet>();
     command->add_option("-c,--config", options->config.file,
                         "Config file; by default $CORRAL_CONFIG, the user's, /etc/corral's, or "
                         "none: then the model directories are scanned");
     command
         ->add_option("-l,--listen", options->listen,
-                     "HOST:PORT, :PORT for every address (default 127.0.0.1:8091); may be given "
-                     "several times")
+                     "HOST:PORT, [IPV6]:PORT, :PORT for every address, unix:/path (default: the "
+                     "config's `listen:`, else 127.0.0.1:8091); may be given several times")
         ->allow_extra_args(false);
     command->add_flag("!--no-guard", options->guard, "One process only, for a debugger");
     command->add_flag("--watch-config", options->watch_config,
@@ -61,11 +50,13 @@ void add_serve_command(CLI::App& app, int& status) {
     command->add_option("--config-dir", options->config.directory,
                         "Directory whose *.yaml and *.yml are merged, after --config if there is "
                         "one");
-    command->add_option("--tls-cert-file", not_yet->tls_cert_file, "TLS certificate");
-    command->add_option("--tls-key-file", not_yet->tls_key_file, "TLS key");
+    command->add_option("--tls-cert-file", options->tls.certificate,
+                        "Serve https with this certificate (PEM, the chain behind it); read again "
+                        "on SIGHUP");
+    command->add_option("--tls-key-file", options->tls.key, "Its private key (PEM)");
     command->footer("Example: corral serve --config config.yaml --listen 127.0.0.1:8091");
-    command->callback([options, not_yet, &status] {
-        if (!accept_not_yet(*not_yet)) {
+    command->callback([options, &status] {
+        if (!is_whole(options->tls)) {
             status = 1;
             return;
         }

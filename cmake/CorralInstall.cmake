@@ -10,11 +10,14 @@ install(CODE "
   set(CORRAL_DOCDIR \"${CMAKE_INSTALL_DOCDIR}\")
   cmake_path(ABSOLUTE_PATH CORRAL_BINDIR BASE_DIRECTORY \"\${prefix}\" NORMALIZE)
   cmake_path(ABSOLUTE_PATH CORRAL_DOCDIR BASE_DIRECTORY \"\${prefix}\" NORMALIZE)
-  configure_file(\"${CMAKE_SOURCE_DIR}/packaging/corral.service\"
-                 \"${CMAKE_BINARY_DIR}/packaging/corral.service\" @ONLY)
+  foreach(unit corral.service corral.socket)
+    configure_file(\"${CMAKE_SOURCE_DIR}/packaging/\${unit}\"
+                   \"${CMAKE_BINARY_DIR}/packaging/\${unit}\" @ONLY)
+  endforeach()
 ")
-# systemd reads all three from lib below /usr and /usr/local, never from lib64.
-install(FILES "${CMAKE_BINARY_DIR}/packaging/corral.service" DESTINATION lib/systemd/system)
+# systemd reads all of them from lib below /usr and /usr/local, never from lib64.
+install(FILES "${CMAKE_BINARY_DIR}/packaging/corral.service"
+              "${CMAKE_BINARY_DIR}/packaging/corral.socket" DESTINATION lib/systemd/system)
 install(FILES packaging/corral.sysusers DESTINATION lib/sysusers.d RENAME corral.conf)
 install(FILES packaging/corral.tmpfiles DESTINATION lib/tmpfiles.d RENAME corral.conf)
 install(FILES config.example.yaml README.md CHANGELOG.md LICENSE packaging/models-in-home.conf

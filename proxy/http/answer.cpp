@@ -47,12 +47,15 @@ asio::awaitable<bool> write_answer(Wire& client, const Answer& answer, const Req
     client.set_write_deadline(Clock::now() + write_timeout);
     const auto ec = co_await client.write(buffers);
     client.set_write_deadline(TimePoint::max());
+    if (ec == asio::error::timed_out) {
+        client.close(true);  // or the system would keep what was not taken, for minutes
+    }
     co_return !ec;
 }
 
 asio::awaitable<void> linger_and_close(Wire& client) {
     error_code ec;
-    client.socket().shutdown(asio::socket_base::shutdown_send, ec);
+    client.end_output();
     client.set_deadline(Clock::now() + linger_max);
     std::size_t dropped = 0;
     while (!ec && dropped < linger_bytes_max) {

@@ -151,14 +151,18 @@ asio::awaitable<Result<void>> Exchange::read_more() {
     if (head_.expect_continue && !continued_) {
         continued_ = true;
         const std::array<asio::const_buffer, 1> go_on{asio::buffer(continue_answer)};
+        client_.set_write_deadline(Clock::now() + config_->limits.write_timeout);
         const auto unwritten = co_await client_.write(go_on);
+        client_.set_write_deadline(TimePoint::max());
         if (unwritten) {
             co_return client_left();
         }
     }
-    client_.set_deadline(Clock::now() + config_->limits.body_idle_timeout);
+    const TimePoint begun = Clock::now();
+    client_.set_deadline(pace_.deadline(begun, body_.bytes(), config_->limits));
     const auto ec = co_await client_.fill();
     client_.set_deadline(TimePoint::max());
+    pace_.waited(Clock::now() - begun);
     if (ec) {
         co_return body_read_error(ec);
     }
@@ -358,6 +362,9 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
 /// answer's head; 0: no bound.
 asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEdit& edit,
                                                  Duration head_timeout) {
+    if (head_timeout <= Duration::zero()) {
+        head_timeout = config_->limits.response_header_timeout;
+    }
     RelayOutcome out;
     out.metered = metered_;
     out.head_sent = has_begun();

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "proxy/api/access.hpp"
 #include "proxy/http/body_model.hpp"
+#include "proxy/http/body_pace.hpp"
 #include "proxy/http/body_reader.hpp"
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/header_edit.hpp"
@@ -142,6 +143,7 @@ private:
     SessionContext& context_;
     std::shared_ptr<const Config> config_;
     BodyReader body_;
+    BodyPace pace_;
     BodyModel scanner_;
     bool scanning_ = false;  ///< the body decides about the model, so all of it is checked
     std::vector<Piece> pieces_;
@@ -151,8 +153,7 @@ private:
     std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
     std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
     ModelUse use_ = ModelUse::ordinary;
-    bool metered_ = false;
-    bool continued_ = false;  ///< 100 Continue was sent
+    bool metered_ = false, continued_ = false;  ///< the latter: 100 Continue was sent
     bool client_gone_ = false;
     bool keeps_body_ = true;                ///< held_ is still the whole body from its start
     bool answered_ = false;                 ///< the answer has ended before the request has

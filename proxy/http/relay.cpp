@@ -18,6 +18,8 @@
 namespace corral::http {
 namespace {
 
+/// A stream that was silent for longer is expected to stay so for a while.
+constexpr Duration stream_busy_time{1'000};
 constexpr int interim_answers_max = 16;  ///< 1xx heads before the real one
 /// Of an answer that is told as an error.
 constexpr std::size_t unfit_body_bytes_max = 64UL * 1024;
@@ -207,6 +209,9 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Response
                 client.set_write_deadline(TimePoint::max());
             }
             if (*written) {
+                if (*written == asio::error::timed_out) {
+                    client.close(true);  // or the system would keep what was not taken, for minutes
+                }
                 out.error = Error(Errc::cancelled, Blame::client, written->message());
                 co_return;
             }
@@ -219,10 +224,24 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Response
         if (!body.starved()) {
             continue;
         }
+        error_code ec;
         if (head.framing.kind != BodyKind::content_length) {
             client.watch_without_buffer();  // a stream may be silent for long
+            ec = asio::error::timed_out;
+            if (body.bytes() > 0) {
+                upstream.set_deadline(Clock::now() + stream_busy_time);
+                ec = co_await upstream.fill();
+                upstream.set_deadline(TimePoint::max());
+            }
+            if (ec == asio::error::timed_out) {  // and then needs no buffer on this side, either
+                ec = co_await upstream.wait_readable();
+                if (!ec) {
+                    ec = co_await upstream.fill();
+                }
+            }
+        } else {
+            ec = co_await upstream.fill();
         }
-        const auto ec = co_await upstream.fill();
         if (ec == asio::error::eof) {
             if (auto ended = body.end_of_input(); !ended) {
                 out.error = ended.error();

@@ -3,6 +3,7 @@
 // Main loop only.
 
 #include "core/error.hpp"
+#include "core/listen_address.hpp"
 #include "core/time.hpp"
 #include "proxy/api/regenerate.hpp"
 #include "proxy/api/reload.hpp"
@@ -11,6 +12,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,8 @@ class LogBook;
 
 namespace corral::http {
 
+class TlsServer;
+
 class Server {
 public:
     /// Fleet and logs must outlive the server. The executor is the main loop's.
@@ -30,9 +34,16 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Binds an address (see Listener::open) without accepting yet. Errors name the address.
-    [[nodiscard]] Result<void> listen(std::string_view address);
-    /// What it listens on, `127.0.0.1:8091`, in the order of listen().
+    /// From now on what is listened on speaks TLS, where the address does not say otherwise.
+    void use_tls(TlsServer tls);
+    /// Reads certificate and key again, if there are any, and says in the log how that went.
+    void reload_tls();
+    /// Binds the addresses (see Listener::open) without accepting yet. Errors name the address.
+    [[nodiscard]] Result<void> listen(std::span<const ListenAddress> addresses);
+    /// The same with a socket that listens already (see Listener::adopt).
+    [[nodiscard]] Result<void> adopt(int descriptor, std::string_view name);
+    /// What it listens on, `http://127.0.0.1:8091` or `unix:/run/corral.sock`, in the order of
+    /// listen() and adopt().
     [[nodiscard]] std::vector<std::string> addresses() const;
     /// True when some address can be reached from other machines.
     [[nodiscard]] bool is_public() const;

@@ -48,21 +48,57 @@ std::string_view path_of(std::string_view target) noexcept {
     return target.substr(0, target.find('?'));
 }
 
+/// Whoever finds no seat has this long to say what it wants, so that it reads the 503 as the
+/// answer.
+constexpr Duration standing_time{2'000};
+
+/// A connection's place among those between two requests, given back whatever ends the wait.
+class IdlePlace {
+public:
+    IdlePlace(std::list<Wire*>& idle, Wire& wire)
+        : idle_(idle), place_(idle.insert(idle.end(), &wire)) {}
+    ~IdlePlace() { idle_.erase(place_); }
+    IdlePlace(const IdlePlace&) = delete;
+    IdlePlace& operator=(const IdlePlace&) = delete;
+
+private:
+    std::list<Wire*>& idle_;
+    std::list<Wire*>::iterator place_;
+};
+
+/// One more in a count, for as long as it lives.
+class CountedIn {
+public:
+    explicit CountedIn(std::size_t& count) noexcept : count_(count) { ++count_; }
+    ~CountedIn() { --count_; }
+    CountedIn(const CountedIn&) = delete;
+    CountedIn& operator=(const CountedIn&) = delete;
+
+private:
+    std::size_t& count_;
+};
+
 /// One client connection. Everything that a request needs stands here or in the coroutines below.
 class Session {
 public:
-    Session(Socket socket, std::string peer, std::shared_ptr<SessionContext> context)
-        : client_(std::move(socket)), peer_(std::move(peer)), context_(std::move(context)) {
-        ++context_->sessions;
-    }
-    ~Session() { --context_->sessions; }
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
+    Session(Socket socket, std::unique_ptr<TlsLayer> tls, std::string peer, Seats::Seat seat,
+            std::shared_ptr<SessionContext> context)
+        : client_(std::move(socket), std::move(tls)),
+          peer_(std::move(peer)),
+          context_(std::move(context)),
+          config_(context_->fleet.config()),
+          seat_(std::move(seat)) {}
 
     asio::awaitable<void> run() {
-        while (client_.is_open() && !context_->draining) {
+        bool goes_on = true;
+        if (client_.tls() != nullptr) {
+            goes_on = co_await shake_hands_with_client();
+        }
+        Duration patience = config_->limits.head_timeout;  // for the first byte of all
+        while (goes_on && client_.is_open() && !context_->draining) {
             config_ = context_->fleet.config();
-            const bool begins = co_await next_request_begins();
+            const bool begins = co_await next_request_begins(patience);
+            patience = config_->limits.keep_alive_timeout;
             if (!begins) {
                 break;
             }
@@ -77,36 +113,69 @@ public:
                 }
                 break;
             }
-            const bool go_on = co_await serve(**head);
-            if (!go_on) {
+            if (seat_.kind() != Seats::Kind::seat) {
+                Error full = no_seat();  // the server says it in the log, for many of them
+                const auto id = context_->request_ids.make();
+                co_await answer_and_close(std::move(full), id);
                 break;
             }
+            goes_on = co_await serve(**head);
         }
         log::flush();  // whoever sees the connection end finds in the log why
         client_.close();
     }
 
 private:
+    /// False: the client is no good, and has been told so where that is possible.
+    asio::awaitable<bool> shake_hands_with_client() {
+        const IdlePlace place(context_->idle, client_);
+        client_.set_deadline(Clock::now() + within(config_->limits.head_timeout));
+        const error_code failed = co_await client_.handshake();
+        client_.set_deadline(TimePoint::max());
+        if (failed == TlsErrc::plain) {
+            Error plain(Errc::bad_request, Blame::client,
+                        "plain HTTP was sent to a port that speaks TLS: use https://");
+            co_await refuse_connection(std::move(plain));
+        } else if (failed && !is_gone(failed)) {
+            const std::string& said = client_.tls()->failure();
+            spdlog::debug("TLS handshake failed client={} reason=\"{}\"", peer_,
+                          log::clean(said.empty() ? failed.message() : said));
+        }
+        co_return !failed;
+    }
+
+    /// Who stands has less time for everything.
+    [[nodiscard]] Duration within(Duration patience) const noexcept {
+        return seat_.kind() == Seats::Kind::seat ? patience : std::min(patience, standing_time);
+    }
+
+    [[nodiscard]] Error no_seat() const {
+        const bool of_peer = seat_.kind() == Seats::Kind::standing_peer;
+        return {Errc::overloaded, Blame::internal,
+                of_peer ? "too many connections are open from this address: close some, or raise "
+                          "limits.connectionsPerPeer"
+                        : "too many connections are open: try again soon, or raise "
+                          "limits.connections"};
+    }
+
     /// Waits for the next request. A busy connection waits with its buffer, which spares a system
     /// call; one that is idle for longer, or one of very many, holds none. False: it ended.
-    asio::awaitable<bool> next_request_begins() {
+    asio::awaitable<bool> next_request_begins(Duration patience) {
         if (!client_.in().empty()) {
             co_return true;
         }
-        const auto place = context_->idle.insert(context_->idle.end(), &client_);
-        const TimePoint end = Clock::now() + config_->limits.keep_alive_timeout;
+        const IdlePlace place(context_->idle, client_);
+        const TimePoint end = Clock::now() + within(patience);
         error_code ec = asio::error::timed_out;
         if (context_->waiting_with_buffer < waiting_with_buffer_max) {
-            ++context_->waiting_with_buffer;
+            const CountedIn counted(context_->waiting_with_buffer);
             client_.set_deadline(std::min(end, Clock::now() + busy_time));
             ec = co_await client_.fill();
-            --context_->waiting_with_buffer;
         }
         if (ec == asio::error::timed_out && Clock::now() < end && client_.is_open()) {
             client_.set_deadline(end);
             ec = co_await client_.wait_readable();
         }
-        context_->idle.erase(place);
         client_.set_deadline(TimePoint::max());
         co_return !ec && client_.is_open();
     }
@@ -129,7 +198,7 @@ private:
 
     /// `cancelled` when the client ended the connection before or in the middle of a head.
     asio::awaitable<Result<RequestHead>> read_head(HeadScanner& scanner) {
-        client_.set_deadline(Clock::now() + config_->limits.head_timeout);
+        client_.set_deadline(Clock::now() + within(config_->limits.head_timeout));
         while (true) {
             const auto ec = co_await client_.fill();
             if (ec == asio::error::timed_out && !client_.in().empty()) {
@@ -152,14 +221,19 @@ private:
 
     /// After a framing error nothing that follows on this connection can be trusted.
     asio::awaitable<void> refuse_connection(Error error) {
+        const auto id = context_->request_ids.make();
+        spdlog::info("request refused req={} client={} status={} reason=\"{}\"",
+                     std::string_view(id.data(), id.size()), peer_,
+                     answer_of(error, nullptr).status, log::clean(error.detail));
+        co_await answer_and_close(std::move(error), id);
+    }
+
+    asio::awaitable<void> answer_and_close(Error error, api::RequestIds::Text id) {
         const Answer answer = answer_of(error, nullptr);
         RequestHead request;  // as far as it decides how to answer
         request.method = client_.in().data().starts_with("HEAD ") ? "HEAD" : "GET";
-        const auto id = context_->request_ids.make();
         AnswerStamp stamp;
         stamp.request_id = {id.data(), id.size()};
-        spdlog::info("request refused req={} client={} status={} reason=\"{}\"", stamp.request_id,
-                     peer_, answer.status, log::clean(error.detail));
         const bool sent = co_await write_answer(client_, answer, &request, stamp, false,
                                                 config_->limits.write_timeout);
         if (sent) {
@@ -176,7 +250,7 @@ private:
         const auto made_id = context_->request_ids.make();
         const std::string_view id(made_id.data(), made_id.size());
         const api::Caller caller =
-            context_->access(config_).caller(head, peer_, client_.has_tls(), id);
+            context_->access(config_).caller(head, peer_, client_.tls() != nullptr, id);
         Account account;
         Exchange exchange(client_, head, caller, *context_, config_);
         const Dispatch dispatch(*context_, config_, head, caller);
@@ -301,6 +375,7 @@ private:
     std::string peer_;
     std::shared_ptr<SessionContext> context_;
     std::shared_ptr<const Config> config_;
+    Seats::Seat seat_;
 };
 
 }  // namespace
@@ -320,9 +395,10 @@ const PathPatterns& SessionContext::ignored_paths(const std::shared_ptr<const Co
     return patterns_;
 }
 
-asio::awaitable<void> run_session(Socket socket, std::string peer,
-                                  std::shared_ptr<SessionContext> context) {
-    Session session(std::move(socket), std::move(peer), std::move(context));
+asio::awaitable<void> run_session(Socket socket, std::unique_ptr<TlsLayer> tls, std::string peer,
+                                  Seats::Seat seat, std::shared_ptr<SessionContext> context) {
+    Session session(std::move(socket), std::move(tls), std::move(peer), std::move(seat),
+                    std::move(context));
     co_await session.run();
 }
 

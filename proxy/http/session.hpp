@@ -10,6 +10,8 @@
 #include "proxy/api/reload.hpp"
 #include "proxy/api/request_id.hpp"
 #include "proxy/api/selectors.hpp"
+#include "proxy/http/seats.hpp"
+#include "proxy/http/tls_layer.hpp"
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/pool.hpp"
 #include "proxy/upstream/tls_context.hpp"
@@ -52,7 +54,7 @@ struct SessionContext {
     api::ReloadConfig reload;             ///< bound by the program; may be empty
     api::RegenerateConfig regenerate;     ///< the same
     bool draining = false;                ///< answer what is in flight, then close
-    std::size_t sessions = 0;             ///< open client connections
+    Seats seats;                          ///< of the clients that are connected
     std::size_t waiting_with_buffer = 0;  ///< of them: idle for less than a moment
     std::size_t bytes_held = 0;           ///< of bodies: for their model or filters
     std::size_t at_peers = 0;             ///< requests that a peer answers: no lease knows of them
@@ -67,9 +69,11 @@ private:
     std::shared_ptr<const Config> patterns_of_;
 };
 
-/// Serves one connection until it ends. Never throws for what a peer does. `peer` is the client's
-/// address. Parameters by value: it is a coroutine; the context is kept alive by the pointer.
-[[nodiscard]] asio::awaitable<void> run_session(Socket socket, std::string peer,
+/// Serves one connection until it ends; one that has no seat gets a 503 and no more. Never throws
+/// for what a peer does. `peer` is the client's address, `tls` nullptr for plain HTTP. Parameters
+/// by value: it is a coroutine; the context is kept alive by the pointer.
+[[nodiscard]] asio::awaitable<void> run_session(Socket socket, std::unique_ptr<TlsLayer> tls,
+                                                std::string peer, Seats::Seat seat,
                                                 std::shared_ptr<SessionContext> context);
 
 }  // namespace corral::http

@@ -19,9 +19,14 @@ class TlsCategory final : public boost::system::error_category {
 public:
     const char* name() const noexcept override { return "corral.tls"; }
     std::string message(int code) const override {
-        return static_cast<TlsErrc>(code) == TlsErrc::cut
-                   ? "TLS: the connection ended without notice, so bytes may be missing"
-                   : "TLS: what came is broken";
+        switch (static_cast<TlsErrc>(code)) {
+            case TlsErrc::cut:
+                return "TLS: the connection ended without notice, so bytes may be missing";
+            case TlsErrc::plain:
+                return "TLS: plain HTTP came instead";
+            default:
+                return "TLS: what came is broken";
+        }
     }
 };
 

@@ -22,6 +22,7 @@ namespace corral::http {
 enum class TlsErrc : std::uint8_t {
     cut = 1,  ///< the connection ended without TLS saying so: bytes may be missing
     broken,   ///< what came is not what the other side can have sent
+    plain,    ///< a client began with plain HTTP
 };
 [[nodiscard]] boost::system::error_code make_error_code(TlsErrc code) noexcept;
 

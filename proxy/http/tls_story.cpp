@@ -77,15 +77,6 @@ std::string hosts_of(const X509* certificate) {
     return out;
 }
 
-std::string day_of(const ASN1_TIME* time) {
-    std::tm parts{};
-    std::array<char, 32> text{};
-    if (ASN1_TIME_to_tm(time, &parts) != 1) {
-        return "an unreadable date";
-    }
-    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts)};
-}
-
 constexpr std::string_view trust_hint =
     ": put the authority's certificate among those of the system, or into a file that the "
     "environment variable SSL_CERT_FILE names";
@@ -124,6 +115,15 @@ std::string certificate_problem(X509_STORE_CTX* verification, std::string_view h
         default:
             return whose + " was refused: " + X509_verify_cert_error_string(code);
     }
+}
+
+std::string day_of(const ASN1_TIME* time) {
+    std::tm parts{};
+    std::array<char, 32> text{};
+    if (ASN1_TIME_to_tm(time, &parts) != 1) {
+        return "an unreadable date";
+    }
+    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts)};
 }
 
 std::string tls_problem() {

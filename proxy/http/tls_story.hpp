@@ -12,6 +12,9 @@ namespace corral::http {
 /// authority, for other names. `host` is whom we wanted.
 [[nodiscard]] std::string certificate_problem(X509_STORE_CTX* verification, std::string_view host);
 
+/// A certificate's date, for people.
+[[nodiscard]] std::string day_of(const ASN1_TIME* time);
+
 /// What this thread's error queue says of the operation that has just failed; empties the queue.
 [[nodiscard]] std::string tls_problem();
 

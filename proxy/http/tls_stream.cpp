@@ -75,6 +75,33 @@ private:
 
 }  // namespace
 
+asio::awaitable<error_code> shake_hands(asio::generic::stream_protocol::socket& socket,
+                                        TlsLayer& tls) {
+    using Step = TlsLayer::Step;
+    constexpr auto as_values = asio::as_tuple(asio::use_awaitable);
+    while (true) {
+        const Step step = tls.handshake();
+        const std::string outgoing = tls.take_outgoing();
+        const auto [unsent, n] =
+            co_await asio::async_write(socket, asio::buffer(outgoing), as_values);
+        if (step != Step::done && step != Step::starved) {
+            co_return TlsLayer::error_of(step);
+        }
+        if (unsent || step == Step::done) {
+            co_return unsent;
+        }
+        const auto room = tls.room();
+        const asio::mutable_buffer target(room.data(), room.size());
+        const auto [ec, bytes] = co_await socket.async_read_some(target, as_values);
+        tls.received(bytes);
+        if (ec == asio::error::eof) {
+            tls.receive_ended();
+        } else if (ec) {
+            co_return ec;
+        }
+    }
+}
+
 std::optional<error_code> decrypt(TlsLayer& tls, InputBuffer& in) {
     const auto room = in.prepare();
     if (room.empty()) {
@@ -127,6 +154,12 @@ bool receive_now(int fd, TlsLayer& tls) {
     }
     tls.received(n > 0 ? static_cast<std::size_t>(n) : 0);
     return n > 0;
+}
+
+bool speaks_plain_http(int fd) {
+    char first = 0;
+    const auto n = ::recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 1 && first >= 'A' && first <= 'Z';  // of a method; a TLS record begins with 0x16
 }
 
 void send_end(int fd, TlsLayer& tls) {

@@ -15,6 +15,10 @@
 
 namespace corral::http {
 
+/// The handshake. Fails with the socket's error, or with a TlsErrc: tls.failure() says more then.
+[[nodiscard]] boost::asio::awaitable<boost::system::error_code> shake_hands(
+    boost::asio::generic::stream_protocol::socket& socket, TlsLayer& tls);
+
 /// Plaintext of what has come, to `in`: no error, what ended the stream, or no_buffer_space.
 /// nullopt: for any of that, more has to come; then no empty buffer is held.
 [[nodiscard]] std::optional<boost::system::error_code> decrypt(TlsLayer& tls, InputBuffer& in);
@@ -26,6 +30,9 @@ namespace corral::http {
 
 /// Hands what the socket has to TLS, without waiting. False when that is nothing, or its end.
 bool receive_now(int fd, TlsLayer& tls);
+
+/// True when what waits in the socket begins as a request of plain HTTP does. Takes nothing.
+[[nodiscard]] bool speaks_plain_http(int fd);
 
 /// Tells the other side that nothing more comes, if the socket takes that at once. Requires: no
 /// write is under way, and none has failed in the middle of a record.

@@ -1,5 +1,6 @@
 #include "proxy/http/wire.hpp"
 
+#include "proxy/http/peer_look.hpp"
 #include "proxy/http/tls_stream.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -26,19 +27,6 @@ constexpr auto as_values = asio::as_tuple(asio::deferred);
 /// How often a peer with unread input is asked whether it has gone: the socket stays readable then,
 /// so the loop cannot tell.
 constexpr Duration gone_poll_interval{100};
-
-enum class Peer : std::uint8_t { here, gone, sent_more };
-
-Peer look_at_peer(int fd) noexcept {
-    pollfd entry{fd, POLLIN | POLLRDHUP, 0};
-    if (::poll(&entry, 1, 0) <= 0) {
-        return Peer::here;
-    }
-    if ((entry.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0) {
-        return Peer::gone;
-    }
-    return (entry.revents & POLLIN) != 0 ? Peer::sent_more : Peer::here;
-}
 
 }  // namespace
 
@@ -256,8 +244,24 @@ Wire::~Wire() {
     }
 }
 
-bool Wire::has_tls() const noexcept {
-    return state_->tls != nullptr;
+asio::awaitable<error_code> Wire::handshake() {
+    const auto state = state_;
+    const auto [ec] = co_await state->socket.async_wait(asio::socket_base::wait_read, as_values);
+    if (ec) {
+        co_return state->verdict(ec);
+    }
+    if (speaks_plain_http(state->socket.native_handle())) {
+        state->tls.reset();
+        co_return make_error_code(TlsErrc::plain);
+    }
+    const error_code failed = co_await shake_hands(state->socket, *state->tls);
+    state->heard = true;
+    state->tls->release();
+    co_return state->verdict(failed);
+}
+
+const TlsLayer* Wire::tls() const noexcept {
+    return state_->tls.get();
 }
 
 InputBuffer& Wire::in() noexcept {

@@ -40,13 +40,17 @@ struct IoError : error_code {
 class Wire {
 public:
     explicit Wire(Socket socket);
-    /// The same with TLS between the socket and everything below; its handshake is done.
+    /// The same with TLS between the socket and everything below; its handshake is done, or
+    /// handshake() comes first.
     Wire(Socket socket, std::unique_ptr<TlsLayer> tls);
     Wire(Wire&&) noexcept = default;
     Wire& operator=(Wire&&) noexcept = default;
     ~Wire();  ///< closes the socket
 
-    [[nodiscard]] bool has_tls() const noexcept;
+    /// Does the handshake with a client, within the deadline. TlsErrc::plain: it speaks plain HTTP,
+    /// and from now on this wire does, too. With another TlsErrc, tls()->failure() says more.
+    [[nodiscard]] asio::awaitable<error_code> handshake();
+    [[nodiscard]] const TlsLayer* tls() const noexcept;  ///< or nullptr
 
     [[nodiscard]] InputBuffer& in() noexcept;
     [[nodiscard]] Socket& socket() noexcept;

@@ -1,6 +1,7 @@
 #include "proxy/upstream/connector.hpp"
 
 #include "proxy/http/tls_layer.hpp"
+#include "proxy/http/tls_stream.hpp"
 #include "proxy/upstream/tls_context.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -9,7 +10,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include <algorithm>
 #include <fcntl.h>
@@ -120,32 +120,6 @@ asio::awaitable<error_code> connect_any(std::shared_ptr<Attempt> attempt, Endpoi
     co_return last;
 }
 
-/// The TLS handshake on the attempt's socket; why it failed, or nothing.
-asio::awaitable<std::string> shake_hands(std::shared_ptr<Attempt> attempt, http::TlsLayer& tls) {
-    using Step = http::TlsLayer::Step;
-    while (true) {
-        const Step step = tls.handshake();
-        const std::string outgoing = tls.take_outgoing();
-        const auto [unsent, n] =
-            co_await asio::async_write(attempt->socket, asio::buffer(outgoing), as_values);
-        if (step == Step::done && !unsent) {
-            co_return std::string();
-        }
-        if (step != Step::starved) {
-            co_return step == Step::done ? unsent.message() : tls.failure();
-        }
-        const auto room = tls.room();
-        const asio::mutable_buffer target(room.data(), room.size());
-        const auto [ec, bytes] = co_await attempt->socket.async_read_some(target, as_values);
-        tls.received(bytes);
-        if (ec == asio::error::eof) {
-            tls.receive_ended();
-        } else if (ec) {
-            co_return ec.message();
-        }
-    }
-}
-
 }  // namespace
 
 asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, ConnectOptions options) {
@@ -169,11 +143,12 @@ asio::awaitable<Result<http::Wire>> connect_upstream(Endpoint endpoint, ConnectO
         co_return tls.error();
     }
     give_up_after(attempt, options.tls_timeout);
-    const std::string failure = co_await shake_hands(attempt, **tls);
+    const error_code failed = co_await http::shake_hands(attempt->socket, **tls);
     attempt->timer.cancel();
-    if (!failure.empty() || attempt->late) {
-        co_return unreachable(endpoint,
-                              attempt->late ? "no TLS handshake in time" : "TLS: " + failure,
+    if (failed || attempt->late) {
+        const std::string& said = (*tls)->failure();
+        const std::string why = said.empty() ? failed.message() : said;
+        co_return unreachable(endpoint, attempt->late ? "no TLS handshake in time" : "TLS: " + why,
                               attempt->late);
     }
     co_return http::Wire(std::move(attempt->socket), std::move(*tls));

@@ -2,6 +2,7 @@
 closed connection, and everybody else is served meanwhile."""
 
 import signal
+import socket
 
 import pytest
 from corral_harness import poll_until
@@ -39,6 +40,48 @@ def test_a_head_that_trickles_does_not_live_longer(yard):
 
         poll_until(closed, 15, "the slow client to be cut off")
     assert corral.get("/health").status == 200
+
+
+def test_a_client_that_never_begins_has_the_time_of_a_head(yard):
+    """headTimeout, from the connection on: who says nothing at all does not get the longer time of
+    one that has been served."""
+    corral = serve(yard, headTimeout="300ms", keepAliveTimeout="1h")
+    with corral.connect() as connection:
+        assert connection.read_until_closed() == b""
+
+
+def test_a_body_that_trickles_ends_too(yard):
+    """bodyRateMin after bodyRateAfter: each byte comes in time, and the whole never would."""
+    limits = {"bodyIdleTimeout": "1h", "bodyRateMin": 1000, "bodyRateAfter": "500ms"}
+    corral = serve(yard, **limits)
+    assert corral.chat("a").status == 200
+    for begun in (b'{"model":"a","prompt":"', b'{"prompt":"'):  # the model known, or not yet
+        with corral.connect() as connection:
+            fields = [("Content-Length", "100000")]
+            connection.send(make_request("POST", "/v1/completions", begun, fields))
+
+            def ended():
+                connection.try_send(b"x")
+                return connection.is_closed()
+
+            poll_until(ended, 20, "the trickling client to be cut off")
+            assert connection.buffer[:12] in (b"", b"HTTP/1.1 408")
+    # One that is fast enough is not hurried, and time in which nobody waits for it does not count.
+    assert corral.post("/v1/completions", {"model": "a", "prompt": "x" * 500_000}).status == 200
+
+
+def test_a_model_that_does_not_begin_to_answer_is_504(yard):
+    """responseHeaderTimeout: for models without a time-out of their own, which goes before it."""
+    yard.engine("a", gate=True)
+    yard.engine("b", {"timeouts": {"responseHeader": 3600}}, gate=True)
+    corral = yard.serve(limits={"responseHeaderTimeout": "300ms"}, groups=yard.together())
+    answer = corral.post("/v1/completions", {"model": "a"})
+    assert answer.status == 504, answer
+    with corral.connect() as connection:
+        connection.send(make_request("POST", "/v1/completions", {"model": "b"}))
+        assert not connection.has_bytes_within(1.0)
+        yard.engines["b"].open_gate(100)
+        assert connection.read_response().status == 200
 
 
 @pytest.mark.parametrize("model_first", [True, False])
@@ -182,6 +225,85 @@ def test_more_connections_than_allowed_wait_or_are_refused_and_come_in_later(yar
             return False
 
     poll_until(served, what="a free place")
+
+
+def test_a_full_house_answers_503_with_retry_after(yard):
+    """connections: who comes too many is told at once, however many they are, and nobody who has a
+    seat is disturbed."""
+    corral = serve(yard, connections=2)
+    held = [corral.connect() for _ in range(2)]
+    for connection in held:
+        assert connection.request("GET", "/health").status == 200
+    body = make_request("POST", "/v1/completions", {"model": "a", "prompt": "x" * 100_000})
+    for request in (make_request("GET", "/health"), body):
+        with corral.connect() as extra:
+            extra.send(request)
+            answer = extra.read_response()
+            assert answer.status == 503, answer
+            assert int(answer.field("Retry-After")) >= 1
+            assert answer.field("Connection") == "close"
+            assert answer.error["type"] == "server_error"
+            assert extra.read_until_closed() == b""
+    many = [corral.connect() for _ in range(200)]  # more than may stand for an answer
+    try:
+        told = poll_until(
+            lambda: [c for c in many if c.is_closed() and c.buffer], what="refusals at once"
+        )
+        for connection in told:
+            assert connection.read_response().status == 503
+    finally:
+        for connection in many:
+            connection.close()
+    for connection in held:
+        assert connection.request("GET", "/health").status == 200
+        connection.close()
+    assert yard.engines["a"].starts == []
+    assert corral.log.count("limits.connections is reached") < 5
+
+
+def test_who_stands_for_an_answer_stands_briefly(yard):
+    """connections: who has no seat and says nothing is let go soon, whatever the limits."""
+    corral = serve(yard, connections=1, headTimeout="1h", keepAliveTimeout="1h")
+    with corral.connect() as seated:
+        assert seated.request("GET", "/health").status == 200
+        with corral.connect() as standing:
+            assert standing.read_until_closed() == b""
+            assert seated.request("GET", "/health").status == 200
+
+
+def test_one_address_has_a_limit_of_its_own(yard):
+    """connectionsPerPeer: one client that takes too many leaves the others their seats."""
+    corral = serve(yard, connectionsPerPeer=2)
+    held = [corral.connect() for _ in range(2)]
+    for connection in held:
+        assert connection.request("GET", "/health").status == 200
+    answer = corral.get("/health")
+    assert answer.status == 503 and int(answer.field("Retry-After")) >= 1
+    assert "limits.connectionsPerPeer" in answer.error["message"]
+    with socket.socket() as other:
+        other.bind(("127.0.0.2", 0))
+        other.settimeout(20)
+        other.connect(("127.0.0.1", corral.port))
+        other.sendall(make_request("GET", "/health"))
+        assert other.recv(4096).startswith(b"HTTP/1.1 200")
+    for connection in held:
+        connection.close()
+    poll_until(lambda: corral.get("/health").status == 200, what="a free place")
+
+
+def test_after_an_unread_body_the_connection_ends_and_not_by_a_reset(yard):
+    """RFC 9112 §9.6: the answer arrives though the client still sends; the drain is short."""
+    corral = serve(yard)
+    with corral.connect() as connection:
+        fields = [("Content-Length", str(1 << 30))]
+        connection.send(make_request("POST", "/nowhere", b"x" * 1000, fields))
+        answer = connection.read_response()
+        assert answer.status == 404 and answer.field("Connection") == "close"
+
+        def ended():
+            return not connection.try_send(b"x" * 65536) or connection.is_closed()
+
+        poll_until(ended, 20, "the end of the drain")
 
 
 def test_the_drain_at_sigterm_has_an_end(yard):

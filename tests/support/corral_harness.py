@@ -172,7 +172,16 @@ def run_corral(folder, *arguments, env=None, deadline=60.0, stdin=subprocess.DEV
 class Corral:
     """A running `corral serve`. Close it, or use it as a context manager."""
 
-    def __init__(self, folder, config=None, arguments=None, env=None, program=CORRAL):
+    def __init__(
+        self,
+        folder,
+        config=None,
+        arguments=None,
+        env=None,
+        program=CORRAL,
+        listen=None,
+        pass_fds=(),
+    ):
         self.folder = Path(folder)
         self.log_file = self.folder / f"corral-{os.urandom(3).hex()}.log"
         self.output_file = self.log_file.with_suffix(".out")
@@ -183,7 +192,8 @@ class Corral:
             text = config if isinstance(config, str) else json.dumps(config, indent=1)
             self.config_file.write_text(text)
             words += ["--config", self.config_file]
-        words += ["--listen", "127.0.0.1:0"]
+        for address in listen if listen is not None else ["127.0.0.1:0"]:
+            words += ["--listen", address]
         if arguments is not None:
             words = [program, *arguments]
         with open(self.log_file, "wb") as log, open(self.output_file, "wb") as output:
@@ -194,6 +204,7 @@ class Corral:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
+                pass_fds=pass_fds,
                 start_new_session=True,  # so that a test can play Ctrl-C for the whole group
                 preexec_fn=die_with_parent,
             )
@@ -219,13 +230,28 @@ class Corral:
 
     def wait_until_listening(self, deadline=20.0):
         def listening():
-            found = re.search(r"listening on http://\S+:(\d+)", self.log)
-            if found:
-                return int(found.group(1))
+            if self.addresses:
+                return True
             assert self.process.poll() is None, f"corral ended:\n{self.log}{self.output}"
-            return None
+            return False
 
-        self.port = poll_until(listening, deadline, "corral to listen")
+        poll_until(listening, deadline, "corral to listen")
+        self.port = self.first_port()
+
+    def first_port(self):
+        ports = [re.search(r"^https?://.*:(\d+)$", address) for address in self.addresses]
+        return next((int(found.group(1)) for found in ports if found), None)
+
+    @property
+    def addresses(self):
+        """Where it listens, as it says: http://127.0.0.1:8091, unix:/run/x.sock."""
+        return re.findall(r"listening on (\S+)\n", self.log)
+
+    def wait_for_addresses(self, count):
+        """All of them; each has a line of its own, and the first may be there before the others."""
+        poll_until(lambda: len(self.addresses) >= count, what=f"{count} addresses")
+        self.port = self.first_port()
+        return self.addresses
 
     @property
     def guard_pid(self):
@@ -316,9 +342,10 @@ class Yard:
             **top,
         }
 
-    def serve(self, config=None, env=None, **top):
-        """Starts Corral with the config, or with config(**top)."""
-        corral = Corral(self.folder, self.config(**top) if config is None else config, env=env)
+    def serve(self, config=None, env=None, listen=None, **top):
+        """Starts Corral with the config, or with config(**top). `listen` goes to --listen."""
+        text = self.config(**top) if config is None else config
+        corral = Corral(self.folder, text, env=env, listen=listen)
         self.corrals.append(corral)
         return corral
 

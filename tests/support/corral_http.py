@@ -6,6 +6,7 @@ Corral speak for themselves. Every read has a deadline.
 
 import json
 import socket
+import ssl
 import time
 
 
@@ -51,10 +52,18 @@ class Response:
 class Connection:
     """One client connection; a context manager."""
 
-    def __init__(self, port, host="127.0.0.1", deadline=20.0):
+    def __init__(self, port, host="127.0.0.1", deadline=20.0, tls=None):
+        """`host` may be the path of a Unix socket; `tls` is an ssl.SSLContext."""
         self.deadline = deadline
-        self.socket = socket.create_connection((host, port), timeout=deadline)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if host.startswith("/"):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(deadline)
+            self.socket.connect(host)
+        else:
+            self.socket = socket.create_connection((host, port), timeout=deadline)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self.buffer = b""
         self.eof = False
 
@@ -207,7 +216,7 @@ class Connection:
                     self.eof = True
                     return True
                 self.buffer += piece
-        except (BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
             return False
         except OSError:
             self.eof = True
