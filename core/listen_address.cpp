@@ -42,7 +42,7 @@ Result<ListenAddress> unix_socket(std::string_view path, ListenAddress out) {
         out.mode = *value;
         path = path.substr(0, query);
     }
-    if (!path.starts_with('/') || path.ends_with('/')) {
+    if (!path.starts_with('/') || path.starts_with("//") || path.ends_with('/')) {
         return bad_listen_address(out.text,
                                   "the path of a Unix socket begins with / and names a file");
     }
