@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unistd.h>
 
 namespace corral {
 namespace {
@@ -63,6 +64,19 @@ std::optional<std::uint64_t> parse_rollup_memory(std::string_view text) noexcept
         return in_bytes(field_of(text, "Pss:"));
     }
     return in_bytes(*anonymous + field_of(text, "Pss_Shmem:").value_or(0));
+}
+
+std::uint64_t resident_of(const std::vector<pid_t>& processes) {
+    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    std::uint64_t pages = 0;
+    for (const pid_t pid : processes) {
+        const auto text = proc_file(pid, "statm");  // "size resident shared …"
+        const auto blank = text ? text->find(' ') : std::string::npos;
+        if (blank != std::string::npos) {
+            pages += field_of(*text, text->substr(0, blank)).value_or(0);
+        }
+    }
+    return pages * page;
 }
 
 std::uint64_t memory_of(const std::vector<pid_t>& processes) {

@@ -27,6 +27,10 @@ std::uint64_t MemoryWatch::measure(TimePoint now) {
         known_ = members_();
         listed_ = now;
     }
+    const std::uint64_t resident = resident_of(known_);
+    if (resident <= limit_) {
+        return resident;
+    }
     const std::uint64_t quick = memory_of(known_);
     if (quick <= limit_) {
         return quick;

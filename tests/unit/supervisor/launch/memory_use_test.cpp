@@ -49,6 +49,7 @@ TEST_CASE("a process's own memory can be measured both ways") {
     // Guards: the files are where this says and their units are right.
     const std::vector<pid_t> self{::getpid()};
     CHECK(memory_of(self) > 100 * 1024);
+    CHECK(resident_of(self) > memory_of(self));
     CHECK(exact_memory_of(self) > 100 * 1024);
     CHECK(memory_of({}) == 0);
     CHECK(memory_of({999'999'999}) == 0);
