@@ -11,8 +11,12 @@ void RestartPolicy::failed(TimePoint now, Duration was_ready_for) {
     ++failures_;
     last_ = now;
     constexpr std::uint32_t doublings_max = 20;  // keeps the shift far from overflow
-    const std::uint32_t doublings = std::min(failures_ < 2 ? 0 : failures_ - 2, doublings_max);
-    retry_at_ = failures_ < 2 ? now : now + std::min(first_rest * (1U << doublings), longest_rest);
+    constexpr std::uint32_t free_of_rest = 2;    // failures that cost nothing
+    retry_at_ = now;
+    if (failures_ > free_of_rest) {
+        const std::uint32_t doublings = std::min(failures_ - free_of_rest - 1, doublings_max);
+        retry_at_ += std::min(first_rest * (1U << doublings), longest_rest);
+    }
 }
 
 }  // namespace corral

@@ -1,6 +1,6 @@
 #pragma once
-// How often a model that fails is tried again. One failure costs nothing: the next request tries at
-// once. After the second in a row it rests for a second, after each further one for twice as long,
+// How often a model that fails is tried again. Two failures cost nothing: the next request tries at
+// once. After the third in a row it rests for a second, after each further one for twice as long,
 // at most five minutes. Pure; one per model; any thread, one at a time.
 
 #include "core/time.hpp"

@@ -15,9 +15,9 @@ def states(corral):
     return {entry["id"]: entry for entry in corral.get("/api/models").json()["models"]}
 
 
-def fail_twice(corral, model):
+def fail_thrice(corral, model):
     """From then on it rests."""
-    for _ in range(2):
+    for _ in range(3):
         assert corral.chat(model).status == 502
 
 
@@ -105,12 +105,12 @@ def test_a_start_that_never_gets_ready_is_a_timeout(yard, keys, told):
 
 
 def test_a_model_that_keeps_failing_cools_down(yard):
-    """Guards: the third request in a row gets 503 with Retry-After and the reason, without a start;
+    """Guards: the fourth request in a row gets 503 with Retry-After and the reason, without a start;
     nobody else notices; when the time is over the model is tried again."""
     engine = yard.engine("a", die_at_start=4, stderr="no luck today\\n")
     yard.engine("b")
     corral = yard.serve()
-    fail_twice(corral, "a")
+    fail_thrice(corral, "a")
     answer = corral.chat("a")
     assert answer.status == 503, answer
     assert int(answer.field("Retry-After")) >= 1
@@ -119,7 +119,7 @@ def test_a_model_that_keeps_failing_cools_down(yard):
     assert answer.error["failure"]["status"] == "exit status 4"
     assert "no luck today" in answer.error["message"]
     told = states(corral)["a"]
-    assert (told["state"], told["failures"]) == ("failed", 2)
+    assert (told["state"], told["failures"]) == ("failed", 3)
     assert told["since"] and "no luck today" in told["failure"]["message"]
     assert corral.chat("b").status == 200
     poll_until(lambda: states(corral)["a"]["retry_after"] is None, what="the rest to be over")
@@ -142,13 +142,13 @@ def test_a_reset_or_an_unload_ends_the_cool_down(yard, path, body):
     """Guards: whoever has mended the model does not have to wait."""
     engine = yard.engine("a", {"aliases": ["x"]}, die_at_start=4)
     corral = yard.serve()
-    fail_twice(corral, "a")
+    fail_thrice(corral, "a")
     assert corral.chat("a").status == 503
     assert corral.post(path, body).status == 200
     told = states(corral)["a"]
     assert (told["state"], told["failures"], told["failure"]) == ("stopped", 0, None)
     assert corral.chat("a").status == 502
-    assert len(engine.starts) == 3
+    assert len(engine.starts) == 4
     assert corral.chat("a").status == 502, "one failure costs nothing again"
 
 
@@ -156,9 +156,9 @@ def test_an_explicit_load_is_tried_whatever_was(yard):
     """Guards: POST /models/load is somebody's wish, not a client that retries."""
     engine = yard.engine("a", die_at_start=4)
     corral = yard.serve()
-    fail_twice(corral, "a")
+    fail_thrice(corral, "a")
     assert corral.post("/models/load", {"model": "a"}).status == 502
-    assert len(engine.starts) == 3
+    assert len(engine.starts) == 4
     missing = corral.post("/api/models/reset/nobody")
     assert (missing.status, missing.error["code"]) == (404, "model_not_found")
 

@@ -18,11 +18,12 @@ Duration rest_after(RestartPolicy& policy, TimePoint now, Duration was_ready_for
 
 }  // namespace
 
-TEST_CASE("one failure costs nothing, the next ones ever more, up to five minutes") {
-    // Guards: who retries once after one failure is served; a loop of failures cools down.
+TEST_CASE("two failures cost nothing, the next ones ever more, up to five minutes") {
+    // Guards: who tries again after a failure is served; a loop of failures cools down.
     RestartPolicy policy;
     TimePoint now{Duration(1'000)};
     CHECK_FALSE(policy.resting(now));
+    CHECK(rest_after(policy, now) == Duration(0));
     CHECK(rest_after(policy, now) == Duration(0));
     Duration expected(1'000);
     for (int i = 0; i < 60; ++i) {
@@ -34,27 +35,28 @@ TEST_CASE("one failure costs nothing, the next ones ever more, up to five minute
         now += rest;
         expected = std::min(expected * 2, Duration(300'000));
     }
-    CHECK(policy.failures() == 61);
+    CHECK(policy.failures() == 62);
 }
 
 TEST_CASE("a reset, a long good run and a long time make the next failure the first") {
     // Guards: what went wrong long ago, or was mended, is not held against a model.
     RestartPolicy policy;
     TimePoint now{Duration(1'000)};
-    const auto twice = [&] {
+    const auto thrice = [&] {
+        policy.failed(now, Duration(0));
         policy.failed(now, Duration(0));
         policy.failed(now, Duration(0));
         REQUIRE(policy.resting(now));
     };
-    twice();
+    thrice();
     policy.reset();
     CHECK_FALSE(policy.resting(now));
     CHECK(rest_after(policy, now) == Duration(0));
     policy.reset();
-    twice();
+    thrice();
     CHECK(rest_after(policy, now, RestartPolicy::settled) == Duration(0));
     policy.reset();
-    twice();
+    thrice();
     CHECK(rest_after(policy, now, RestartPolicy::settled - Duration(1)) > Duration(0));
     CHECK(rest_after(policy, now + RestartPolicy::forgotten) == Duration(0));
 }
