@@ -105,8 +105,8 @@ def test_a_start_that_never_gets_ready_is_a_timeout(yard, keys, told):
 
 
 def test_a_model_that_keeps_failing_cools_down(yard):
-    """Guards: the fourth request in a row gets 503 with Retry-After and the reason, without a start;
-    nobody else notices; when the time is over the model is tried again."""
+    """Guards: the fourth request gets 503 with Retry-After and the reason, without a start; nobody
+    else notices; when the time is over the model is tried again."""
     engine = yard.engine("a", die_at_start=4, stderr="no luck today\\n")
     yard.engine("b")
     corral = yard.serve()
