@@ -149,9 +149,7 @@ public:
     /// From now on this config holds: models whose definition is unchanged keep running, others are
     /// stopped once their requests have ended.
     void apply(std::shared_ptr<const Config> config);
-
-    /// Called from the loop right before a start of a model is told to end, with its generation, so
-    /// that idle connections to it can be closed first. One listener; an empty function ends it.
+    /// Called right before a start of a model is told to end: idle connections are closed first.
     void on_stopping(std::function<void(std::uint64_t)> listener);
 
 private:
