@@ -88,7 +88,7 @@ bool wait_for_change(const std::vector<std::string>& directories) {
 }  // namespace
 
 bool GrowingFiles::settled(const std::vector<fs::path>& directories) {
-    std::map<std::string, FileIdentity> now;
+    std::map<std::string, FileFingerprint> now;
     for (const fs::path& directory : directories) {
         std::error_code error;
         for (fs::directory_iterator at(directory, error), end; !error && at != end;
@@ -114,9 +114,9 @@ std::vector<fs::path> with_folders(const std::vector<std::string>& directories) 
     while (!open.empty() && out.size() < folders_max) {
         const auto [folder, depth] = open.back();
         open.pop_back();
-        const FileIdentity identity = identify(folder.string());
+        const FileFingerprint identity = identify(folder.string());
         std::error_code error;
-        if (identity != FileIdentity{} &&
+        if (identity != FileFingerprint{} &&
             (!fs::is_directory(folder, error) ||
              !seen.insert({identity.device, identity.inode}).second)) {
             continue;

@@ -22,7 +22,7 @@ public:
     [[nodiscard]] bool settled(const std::vector<std::filesystem::path>& directories);
 
 private:
-    std::map<std::string, FileIdentity> last_;
+    std::map<std::string, FileFingerprint> last_;
 };
 
 /// The directories with everything below them, each once, links followed; some thousands at most.

@@ -41,7 +41,7 @@ Remembered config_of(const Json& json) {
 
 }  // namespace
 
-FileIdentity identify(const std::string& path) {
+FileFingerprint identify(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) {
         return {};

@@ -15,21 +15,21 @@
 namespace corral {
 
 /// Which file it is, wherever it lies. All 0: not known.
-struct FileIdentity {
+struct FileFingerprint {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::uint64_t bytes = 0;
 
-    friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+    friend bool operator==(const FileFingerprint&, const FileFingerprint&) = default;
 };
 
 /// Asks the disk; all 0 when the path is not there.
-[[nodiscard]] FileIdentity identify(const std::string& path);
+[[nodiscard]] FileFingerprint identify(const std::string& path);
 
 struct RememberedModel {
     std::string id;
     std::vector<std::string> aliases;
-    FileIdentity identity;
+    FileFingerprint identity;
     bool deleted = false;  ///< somebody took its block out: it is not written again
 
     friend bool operator==(const RememberedModel&, const RememberedModel&) = default;

@@ -89,11 +89,11 @@ private:
                 left_out_.push_back({found[i].path, "`discovery:` says to skip it"});
                 continue;
             }
-            const FileIdentity identity = identity_of(found[i].path);
+            const FileFingerprint identity = identity_of(found[i].path);
             const auto by_hand = std::find_if(
                 existing_.by_hand.begin(), existing_.by_hand.end(), [&](const auto& hand) {
                     return hand.path == found[i].path ||
-                           (identity != FileIdentity{} && identity_of(hand.path) == identity);
+                           (identity != FileFingerprint{} && identity_of(hand.path) == identity);
                 });
             if (by_hand != existing_.by_hand.end()) {
                 by_hand_.emplace(by_hand->id, &found[i]);
@@ -103,7 +103,7 @@ private:
         }
     }
 
-    FileIdentity identity_of(const std::string& path) {
+    FileFingerprint identity_of(const std::string& path) {
         if (!options_.identify) {
             return {};
         }
@@ -149,10 +149,10 @@ private:
     std::string moved_path(const std::string& path,
                            const std::map<std::string, std::vector<std::string>>& strangers) {
         const auto remembered = options_.remembered.models.find(path);
-        const FileIdentity was = remembered == options_.remembered.models.end()
-                                     ? FileIdentity{}
-                                     : remembered->second.identity;
-        if (was != FileIdentity{}) {
+        const FileFingerprint was = remembered == options_.remembered.models.end()
+                                        ? FileFingerprint{}
+                                        : remembered->second.identity;
+        if (was != FileFingerprint{}) {
             for (const auto& [name, paths] : strangers) {
                 for (const std::string& candidate : paths) {
                     if (identity_of(candidate) == was) {
@@ -165,7 +165,7 @@ private:
         if (const auto named = strangers.find(file_name_of(path)); named != strangers.end()) {
             std::copy_if(named->second.begin(), named->second.end(), std::back_inserter(fit),
                          [&](const std::string& candidate) {
-                             return was == FileIdentity{} ||
+                             return was == FileFingerprint{} ||
                                     identity_of(candidate).bytes == was.bytes;
                          });
         }
@@ -433,7 +433,7 @@ private:
         if (model != nullptr) {
             out.aliases = model->aliases;
         }
-        if (const FileIdentity now = identity_of(now_at(block.key)); now != FileIdentity{}) {
+        if (const FileFingerprint now = identity_of(now_at(block.key)); now != FileFingerprint{}) {
             out.identity = now;
         }
         return out;
@@ -449,7 +449,7 @@ private:
     std::map<std::string, std::string> deleted_;        // path now → id
     std::set<std::string> brought_back_;                // by `forget`
     std::vector<std::string> not_forgotten_;
-    std::map<std::string, FileIdentity> identities_;
+    std::map<std::string, FileFingerprint> identities_;
     std::map<std::string, std::vector<std::string>> commands_;  // by path
     std::vector<LeftOut> left_out_;
 };

@@ -28,7 +28,7 @@ struct RenewOptions {
     std::string today;                ///< "2026-11-26"
     EnvironmentLookup environment;    ///< for ${env.NAME} in `existing`
     std::function<bool(const std::string&)> exists;  ///< whether a path is there
-    std::function<FileIdentity(const std::string&)> identify;
+    std::function<FileFingerprint(const std::string&)> identify;
 };
 
 struct Renewal {

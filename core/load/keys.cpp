@@ -106,8 +106,8 @@ constexpr std::array of_top_level{
         Traits{.least = 0, .compared = "counted from the end of the last answer"}},
     Key{"unloadTimeout", seconds, "10", "from SIGTERM or `cmdStop` to SIGKILL; 0: the default",
         Traits{.least = 0, .compared = "holds when a model is stopped for another, too"}},
-    Key{"listen", text_or_texts, R"(["127.0.0.1:8091"])",
-        "where Corral listens, see below; `--listen` goes before it", Traits{.extension = true}},
+    Key{"listen", text_or_texts, "", "where Corral listens, see below; `--listen` goes before it",
+        Traits{.extension = true, .otherwise = "`127.0.0.1:8091`"}},
     Key{"tls", mapping, "",
         "the clients of TCP addresses speak TLS; `--tls-cert-file` and `--tls-key-file` go before "
         "it",

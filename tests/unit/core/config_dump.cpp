@@ -19,6 +19,8 @@ namespace {
 // At least one of everything that a file can say, without a secret.
 constexpr std::string_view everything = R"yaml(
 startPort: 7000
+listen: [127.0.0.1:1, unix:/run/x.sock]
+tls: {certFile: /x.pem, keyFile: /x.key}
 logLevel: debug
 logTimeFormat: rfc3339
 logToStdout: both
@@ -34,7 +36,7 @@ performance: {disabled: true, every: 1m30s}
 ui: {activity: {session_id: [X-Chat]}}
 upstream: {ignorePaths: ['\.svg$']}
 hooks: {on_startup: {preload: [a]}}
-limits: {headTimeout: 250ms, queueTimeout: 90, bodyBuffered: 1MiB}
+limits: {headTimeout: 250ms, queueTimeout: 90, bodyBuffered: 1MiB, connectionsPerPeer: 0}
 discovery:
   directories: [~/models]
   engine: /opt/llama-server

@@ -177,7 +177,9 @@ TEST_CASE("every limit can be set, as a number or with a unit") {
         "limits:\n  headBytesMax: 64KiB\n  headLineBytesMax: 1024\n  headFieldsMax: 50\n"
         "  bodyBuffered: 1MiB\n  bodyBufferedTotal: 2 MiB\n  connections: 7\n  waitingPerModel: 8\n"
         "  headTimeout: 1\n  bodyIdleTimeout: 0.25\n  keepAliveTimeout: 3s\n  writeTimeout: 4s\n"
-        "  queueTimeout: 1h\n  connectTimeout: 250ms\n  probeTimeout: 1m30s\n  shutdownGrace: 0\n");
+        "  queueTimeout: 1h\n  connectTimeout: 250ms\n  probeTimeout: 1m30s\n  shutdownGrace: 0\n"
+        "  connectionsPerPeer: 0\n  bodyRateMin: 2kB\n  bodyRateAfter: 5s\n"
+        "  responseHeaderTimeout: 6s\n");
     Limits want;
     want.head_bytes_max = 65536;
     want.head_line_bytes_max = 1024;
@@ -194,8 +196,12 @@ TEST_CASE("every limit can be set, as a number or with a unit") {
     want.connect_timeout = 250ms;
     want.probe_timeout = 90s;
     want.shutdown_grace = 0s;
+    want.connections_per_peer = 0;
+    want.body_rate_min = 2000;
+    want.body_rate_after = 5s;
+    want.response_header_timeout = 6s;
     CHECK(config.limits == want);
-    CHECK(sizeof(Limits) == 15 * 8);  // a new member needs a key in read_limits.cpp and keys.cpp
+    CHECK(sizeof(Limits) == 20 * 8);  // a new member needs a key in read_limits.cpp and keys.cpp
 }
 
 TEST_CASE("a limit may be spelled with underscores") {

@@ -24,7 +24,7 @@ namespace {
 /// A disk and a config, scanned as the commands do.
 struct Place {
     std::map<std::string, FoundModel> disk;
-    std::map<std::string, FileIdentity> identities;
+    std::map<std::string, FileFingerprint> identities;
     std::string text;
     Remembered remembered;
     WriteOptions write;
@@ -54,7 +54,7 @@ struct Place {
         options.exists = [this](const std::string& path) { return identities.contains(path); };
         options.identify = [this](const std::string& path) {
             const auto at = identities.find(path);
-            return at == identities.end() ? FileIdentity{} : at->second;
+            return at == identities.end() ? FileFingerprint{} : at->second;
         };
         const Result<Renewal> renewal = renew_config(discovery, options);
         if (!renewal) {
