@@ -15,8 +15,9 @@ public:
 
     /// Something changed.
     void note(TimePoint now) {
-        first_ = first_.value_or(now);
-        due_ = std::min(now + quiet_, *first_ + longest_);
+        const TimePoint first = first_.value_or(now);
+        first_ = first;
+        due_ = std::min(now + quiet_, first + longest_);
     }
     /// When it is time to act; nullopt: nothing to do.
     [[nodiscard]] std::optional<TimePoint> due() const noexcept { return due_; }
