@@ -60,6 +60,14 @@ class Alone:
         self.yard.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def wait_until_quiet(self):
+        """Until Corral has little to do, half a minute at most."""
+        for _ in range(60):
+            before = self.cost.cpu()
+            settle(0.5)
+            if self.cost.cpu() - before < 0.05:
+                return
+
     def open_files(self):
         """Of the server."""
         return len(os.listdir(f"/proc/{self.corral.server_pid}/fd"))

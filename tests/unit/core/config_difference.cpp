@@ -93,6 +93,10 @@ TEST_CASE("only the command, its environment and its address need a new process"
         [](ModelConfig& m) { m.ttl = std::chrono::seconds(1); },
         [](ModelConfig& m) { m.health_check_timeout = std::chrono::seconds(1); },
         [](ModelConfig& m) { m.unload_timeout = std::chrono::seconds(1); },
+        [](ModelConfig& m) { m.cmd_stop_timeout = std::chrono::seconds(1); },
+        [](ModelConfig& m) { m.start_stall_timeout = std::chrono::seconds(1); },
+        [](ModelConfig& m) { m.keep_alive = true; },
+        [](ModelConfig& m) { m.hooks.after_stop = {"x"}; },
         [](ModelConfig& m) { m.concurrency_limit = 1; },
         [](ModelConfig& m) { m.priority = 1; },
         [](ModelConfig& m) { m.filters.strip_params = {"x"}; },
@@ -109,8 +113,8 @@ TEST_CASE("only the command, its environment and its address need a new process"
     }
     // id, port, three that restart, and those above: a new member needs a decision, and a line.
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                                  w, x, y, z] = ModelConfig();
-    CHECK(in_place.size() == 26 - 5);
+                                  w, x, y, z, aa, ab, ac, ad] = ModelConfig();
+    CHECK(in_place.size() == 30 - 5);
 }
 
 TEST_CASE("every key outside of the models is named when it changes") {
