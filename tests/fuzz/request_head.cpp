@@ -35,14 +35,17 @@ void check_scan(std::string_view text, const Limits& limits) {
 void check_forwarded(const RequestHead& head) {
     RequestEdit edit;
     edit.framing = head.framing;
-    edit.client_address = "192.0.2.1";
+    const Sender sender{"192.0.2.1", "192.0.2.1"};
+    edit.sender = &sender;
     const auto sent = serialize_request_head(head, edit);
     require(sent.has_value());
     if (head.host.empty()) {
         return;  // HTTP/1.0 without Host: we would not accept it as 1.1
     }
-    const Limits wide{
-        .head_bytes_max = 1 << 20, .head_line_bytes_max = 1 << 20, .head_fields_max = 1000};
+    Limits wide;
+    wide.head_bytes_max = 1 << 20;
+    wide.head_line_bytes_max = 1 << 20;
+    wide.head_fields_max = 1000;
     const auto again = parse_request_head(*sent, wide);
     require(again.has_value());
     require(again->method == head.method && again->target == head.target);

@@ -42,8 +42,10 @@ void check(std::string_view text, const ResponseContext& context) {
     edit.upgrade = head->status == 101;
     const auto sent = serialize_response_head(*head, edit);
     require(sent.has_value());
-    const Limits wide{
-        .head_bytes_max = 1 << 20, .head_line_bytes_max = 1 << 20, .head_fields_max = 1000};
+    Limits wide;
+    wide.head_bytes_max = 1 << 20;
+    wide.head_line_bytes_max = 1 << 20;
+    wide.head_fields_max = 1000;
     const auto again = parse_response_head(*sent, context, wide);
     require(again.has_value());
     require(again->status == head->status && again->framing == head->framing);

@@ -19,6 +19,7 @@
 #include <vector>
 
 using namespace corral;
+using corral::testing::has;
 using corral::testing::model_bytes;
 using corral::testing::ModelShape;
 using corral::testing::TempFolder;
@@ -42,10 +43,6 @@ std::string reason(const Catalogue& catalogue, const std::string& name) {
         }
     }
     return {};
-}
-
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 Catalogue look(const TempFolder& folder, const WalkLimits& limits = {}) {

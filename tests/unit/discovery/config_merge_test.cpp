@@ -5,6 +5,7 @@
 
 #include "core/config_load.hpp"
 #include "tests/support/rounds.hpp"
+#include "tests/unit/discovery/fixtures.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,6 +18,7 @@
 #include <vector>
 
 using namespace corral;
+using corral::testing::has;
 
 namespace {
 
@@ -54,10 +56,6 @@ Merged merge(const MergeInput& input) {
 
 Merged merge(const std::string& existing, std::vector<GeneratedBlock> models) {
     return merge(input_of(existing, std::move(models)));
-}
-
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {

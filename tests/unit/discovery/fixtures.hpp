@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <stdlib.h>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace corral::testing {
@@ -127,6 +128,10 @@ inline FoundModel found_model(const std::string& path, double billions = 1.0,
     model.file.vocabulary = 32'000;
     model.file.role = role;
     return model;
+}
+
+inline bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
 }
 
 }  // namespace corral::testing

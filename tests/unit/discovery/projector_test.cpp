@@ -14,6 +14,7 @@
 
 using namespace corral;
 using corral::testing::found_model;
+using corral::testing::has;
 using corral::testing::model_bytes;
 using corral::testing::projector_bytes;
 using corral::testing::TempFolder;
@@ -44,10 +45,6 @@ std::string given(FoundModel model, const std::vector<ProjectorFile>& projectors
     std::vector<FoundModel> models{std::move(model)};
     (void)attach_projectors(models, projectors);
     return given(models.front());
-}
-
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 }  // namespace

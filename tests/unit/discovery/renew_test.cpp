@@ -18,6 +18,7 @@
 
 using namespace corral;
 using corral::testing::found_model;
+using corral::testing::has;
 
 namespace {
 
@@ -96,10 +97,6 @@ struct Place {
 };
 
 using Ids = std::vector<std::string>;
-
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

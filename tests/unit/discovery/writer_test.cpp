@@ -21,6 +21,7 @@
 
 using namespace corral;
 using corral::testing::found_model;
+using corral::testing::has;
 using corral::testing::model_bytes;
 using corral::testing::TempFolder;
 namespace fs = std::filesystem;
@@ -54,10 +55,6 @@ WrittenConfig write(const Discovery& discovery, const WriteOptions& options = {}
     const Result<WrittenConfig> written = write_config(discovery, options);
     REQUIRE_MESSAGE(written.has_value(), (written ? "" : written.error().detail));
     return *written;
-}
-
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::vector<std::string> argv_of(const WrittenConfig& written, const std::string& id) {
