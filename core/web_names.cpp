@@ -119,7 +119,7 @@ Result<std::string> read_host_pattern(std::string_view text) {
     if (host.starts_with('.')) {
         host.insert(0, any);
     }
-    if (host.size() > 1 && host.ends_with('.')) {
+    if (host.ends_with('.') && host != "*.") {  // which is no way to write "*"
         host.pop_back();
     }
     if (!port_fits || !is_host_pattern(host)) {

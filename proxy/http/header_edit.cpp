@@ -223,7 +223,6 @@ void put_sender(HeadWriter& out, const RequestHead& head, const Sender& sender) 
     }
     put_unless_kept("X-Forwarded-Proto", sender.scheme);
     put_unless_kept("X-Forwarded-Host", head.host);
-    put_unless_kept("X-Real-IP", parse_ip(sender.client) ? sender.client : std::string_view());
 }
 
 /// The client's cookies without those of Corral.
