@@ -70,11 +70,11 @@ struct Capabilities {
 /// What a model's process may take (`limits:` of a model), and what the generator of commands goes
 /// by.
 struct ModelLimits {
-    std::uint64_t memory = 0;  ///< bytes of RAM of the whole process tree; 0: no limit
-    std::optional<int> nice;   ///< -20 to 19
-    std::optional<int> oom_score_adj;            ///< -1000 to 1000
-    std::optional<std::uint32_t> threads;        ///< for the generator
-    std::optional<std::uint32_t> gpu_layers;     ///< for the generator
+    std::uint64_t memory = 0;              ///< bytes of RAM of the whole process tree; 0: no limit
+    std::optional<int> nice;               ///< -20 to 19
+    std::optional<int> oom_score_adj;      ///< -1000 to 1000
+    std::optional<std::uint32_t> threads;  ///< for the generator
+    std::optional<std::uint32_t> gpu_layers;  ///< for the generator
 
     friend bool operator==(const ModelLimits&, const ModelLimits&) = default;
 };

@@ -303,6 +303,7 @@ bool Exchange::may_repeat(const RelayOutcome& out, Wire& upstream) const {
     return untouched && body_.done() && keeps_body_ && !client_gone_;
 }
 
+/// A connection on which an exchange has ended well serves the next one.
 void Exchange::keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule) {
     if (out.error || !body_.done()) {
         return;
@@ -314,6 +315,7 @@ void Exchange::keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key,
     }
 }
 
+/// What needs no waiting: a model that is ready, a refusal, a use that does not count.
 std::optional<Result<Lease>> Exchange::admit_now(const ModelConfig& model) {
     if (is_ignored(head_, model) || use_ == ModelUse::if_ready) {
         return context_.fleet.attach(model.id);

@@ -93,7 +93,6 @@ public:
     [[nodiscard]] bool skip_rest();
 
 private:
-    /// What needs no waiting: a model that is ready, a refusal, a use that does not count.
     std::optional<Result<Lease>> admit_now(const ModelConfig& model);
     asio::awaitable<Result<void>> prepare_body(const Filters& filters, std::string_view name);
     asio::awaitable<Result<void>> next_pieces();
@@ -114,7 +113,6 @@ private:
     /// True when a reused connection broke under a request before its answer, so that nothing was
     /// done with it, and all of the request is there to be sent again.
     [[nodiscard]] bool may_repeat(const RelayOutcome& out, Wire& upstream) const;
-    /// Keeps a connection on which an exchange has ended well.
     void keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule);
     asio::awaitable<RelayOutcome> converse_with_peer(const PeerConfig& peer,
                                                      const Endpoint& endpoint,
@@ -153,11 +151,10 @@ private:
     std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
     std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
     ModelUse use_ = ModelUse::ordinary;
-    bool metered_ = false, continued_ = false;  ///< the latter: 100 Continue was sent
-    bool client_gone_ = false;
-    bool keeps_body_ = true;                ///< held_ is still the whole body from its start
-    bool answered_ = false;                 ///< the answer has ended before the request has
-    std::unique_ptr<LoadingStream> begun_;  ///< the client was told of the loading
+    bool metered_ = false, continued_ = false;     ///< the latter: 100 Continue was sent
+    bool keeps_body_ = true;                       ///< held_ is still the whole body from its start
+    bool client_gone_ = false, answered_ = false;  ///< the latter: before the request has ended
+    std::unique_ptr<LoadingStream> begun_;         ///< the client was told of the loading
 };
 
 }  // namespace corral::http

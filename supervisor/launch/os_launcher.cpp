@@ -245,8 +245,8 @@ Result<std::shared_ptr<Run>> OsLauncher::start(const LaunchSpec& spec) {
     if (run->cgroup && (run->memory_limit == 0 || run->cgroup->limit_memory(run->memory_limit))) {
         request.cgroup_procs = run->cgroup->procs();
     }
-    run->pump = std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model,
-                                             on_line_);
+    run->pump =
+        std::make_shared<OutputPump>(executor_, std::exchange(pipe.read, -1), spec.model, on_line_);
     remember(spec, *run);
     const auto made = spawn_process(request);
     if (made.pid <= 0) {
