@@ -41,6 +41,10 @@ public:
     [[nodiscard]] Caller caller(const http::RequestHead& head, std::string_view peer, bool tls,
                                 std::string_view made_id) const noexcept;
 
+    /// True for a proxy of ours (`trustedProxies`).
+    [[nodiscard]] bool trusts(std::string_view peer) const noexcept {
+        return proxies_.trusts(peer);
+    }
     /// misdirected (421) for a name that is not ours.
     [[nodiscard]] std::optional<Error> refuse_host(const http::RequestHead& head) const;
     /// forbidden (403), unauthorized (401) for what this caller may not do on this route.

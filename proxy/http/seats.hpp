@@ -43,8 +43,8 @@ public:
 
     Seats();
 
-    /// `peer` is an address without port, or what stands for a Unix socket. IPv6 addresses count by
-    /// their network (/64): whoever has one of them has them all.
+    /// `peer` is an address without port; anything else has no limit of its own. IPv6 addresses
+    /// count by their network (/64): whoever has one of them has them all.
     [[nodiscard]] Seat take(std::string_view peer, const Limits& limits);
     /// Seats that are taken, without those who stand.
     [[nodiscard]] std::size_t taken() const noexcept;

@@ -73,7 +73,10 @@ struct Server::Impl {
         : executor(ex), context(std::make_shared<SessionContext>(ex, fleet, logs)), tasks(ex) {}
 
     void accepted(Socket socket, std::string peer, bool with_tls) {
-        auto seat = context->seats.take(peer, context->fleet.config()->limits);
+        const auto config = context->fleet.config();
+        // A proxy of ours stands for many clients.
+        const bool counts = !context->access(config).trusts(peer);
+        auto seat = context->seats.take(counts ? peer : std::string(), config->limits);
         if (seat.kind() != Seats::Kind::seat) {
             tell_refusal(seat.kind(), peer);
         }

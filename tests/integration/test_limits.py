@@ -291,6 +291,16 @@ def test_one_address_has_a_limit_of_its_own(yard):
     poll_until(lambda: corral.get("/health").status == 200, what="a free place")
 
 
+def test_a_trusted_proxy_has_no_limit_of_its_own(yard):
+    """connectionsPerPeer: behind one address of a proxy of ours are many clients."""
+    yard.engine("a")
+    corral = yard.serve(limits={"connectionsPerPeer": 2}, trustedProxies=["127.0.0.1"])
+    held = [corral.connect() for _ in range(5)]
+    for connection in held:
+        assert connection.request("GET", "/health").status == 200
+        connection.close()
+
+
 def test_after_an_unread_body_the_connection_ends_and_not_by_a_reset(yard):
     """RFC 9112 §9.6: the answer arrives though the client still sends; the drain is short."""
     corral = serve(yard)
