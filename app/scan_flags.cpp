@@ -79,8 +79,21 @@ void add_overrides(CLI::App& command, const std::shared_ptr<ScanFlags>& flags) {
                      DiscoveryOverride& one = override_of(*flags, pattern);
                      one.context = static_cast<std::uint64_t>(number(value));
                  });
+    add_repeated(command, "--threads-for", "PATTERN=N", "Their threads, e.g. '*70b*=8'",
+                 [flags](const std::string& word) {
+                     auto [pattern, value] = halves(word);
+                     DiscoveryOverride& one = override_of(*flags, pattern);
+                     one.threads = static_cast<std::uint64_t>(number(value));
+                 });
+    add_repeated(command, "--gpu-layers-for", "PATTERN=N",
+                 "How many of their layers go to the GPU, e.g. '*70b*=40'",
+                 [flags](const std::string& word) {
+                     auto [pattern, value] = halves(word);
+                     DiscoveryOverride& one = override_of(*flags, pattern);
+                     one.gpu_layers = static_cast<std::uint64_t>(number(value));
+                 });
     add_repeated(command, "--args-for", "PATTERN=WORDS",
-                 "More words for their commands, e.g. '*70b*=--threads 8'",
+                 "More words for their commands, e.g. '*70b*=--mlock'",
                  [flags](const std::string& word) {
                      auto [pattern, value] = halves(word, true);
                      const auto words = split_command_line(value);

@@ -304,6 +304,12 @@ Json overrides(const std::vector<DiscoveryOverride>& list) {
         if (override_of.context) {
             into["ctx"] = *override_of.context;
         }
+        if (override_of.threads) {
+            into["threads"] = *override_of.threads;
+        }
+        if (override_of.gpu_layers) {
+            into["gpuLayers"] = *override_of.gpu_layers;
+        }
         into["args"] = override_of.arguments;
         into["name"] = override_of.name;
     }

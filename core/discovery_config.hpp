@@ -30,9 +30,11 @@ struct DiscoveryOverride {
     std::string pattern;  ///< of the file name, or with a `/` in it of the whole path
     bool skip = false;    ///< nothing is written for it
     std::optional<std::chrono::seconds> ttl;
-    std::optional<std::uint64_t> context;  ///< for --ctx-size; 0: as much as it was trained for
-    std::vector<std::string> arguments;    ///< more words for the command
-    std::string name;                      ///< its id; empty: by `naming`
+    std::optional<std::uint64_t> context;     ///< for --ctx-size; 0: as much as it was trained for
+    std::optional<std::uint64_t> threads;     ///< for --threads, and the model's limits.threads
+    std::optional<std::uint64_t> gpu_layers;  ///< for --n-gpu-layers, and limits.gpuLayers
+    std::vector<std::string> arguments;       ///< more words for the command
+    std::string name;                         ///< its id; empty: by `naming`
 
     friend bool operator==(const DiscoveryOverride&, const DiscoveryOverride&) = default;
 };

@@ -113,6 +113,8 @@ std::string override_settings(const DiscoveryConfig& settings) {
         text += one.skip ? "      skip: true\n" : "";
         text += one.ttl ? fmt::format("      ttl: {}\n", one.ttl->count()) : "";
         text += one.context ? fmt::format("      ctx: {}\n", *one.context) : "";
+        text += one.threads ? fmt::format("      threads: {}\n", *one.threads) : "";
+        text += one.gpu_layers ? fmt::format("      gpuLayers: {}\n", *one.gpu_layers) : "";
         text += one.name.empty() ? "" : "      name: " + yaml_quoted(one.name) + "\n";
         text += one.arguments.empty() ? "" : "      args:\n";
         for (const std::string& word : one.arguments) {
@@ -120,6 +122,15 @@ std::string override_settings(const DiscoveryConfig& settings) {
         }
     }
     return text;
+}
+
+/// So that a command which is changed to say something else is warned of.
+void add_limits(std::string& text, const DiscoveryOverride& special) {
+    if (special.threads || special.gpu_layers) {
+        text += "    limits:\n";
+        text += special.threads ? fmt::format("      threads: {}\n", *special.threads) : "";
+        text += special.gpu_layers ? fmt::format("      gpuLayers: {}\n", *special.gpu_layers) : "";
+    }
 }
 
 /// `discovery:` as the command line said it, so that the next scan needs no more than the file.
@@ -159,6 +170,8 @@ DiscoveryOverride override_for(const DiscoveryConfig& settings, const std::strin
         out.skip = one.skip;
         out.ttl = one.ttl ? one.ttl : out.ttl;
         out.context = one.context ? one.context : out.context;
+        out.threads = one.threads ? one.threads : out.threads;
+        out.gpu_layers = one.gpu_layers ? one.gpu_layers : out.gpu_layers;
         out.arguments = one.arguments.empty() ? out.arguments : one.arguments;
         out.name = one.name.empty() ? out.name : one.name;
     }
@@ -179,7 +192,8 @@ ModelBlock make_block(const NamedModel& model, const BlockOptions& options) {
     if (context && *context == 0) {
         context = found.file.context_length;
     }
-    ModelCommand command = make_command(found, options.engine, options.gpus, context);
+    ModelCommand command = make_command(found, options.engine, options.gpus,
+                                        {context, special.threads, special.gpu_layers});
     add_arguments(command, special.arguments);
     ModelBlock block;
     std::string& text = block.body;
@@ -194,6 +208,7 @@ ModelBlock make_block(const NamedModel& model, const BlockOptions& options) {
         text += "      " + line + "\n";
     }
     text += fmt::format("    ttl: {}\n", special.ttl.value_or(options.settings.ttl).count());
+    add_limits(text, special);
     if (const auto time = load_time(found); time > options.health_check_timeout) {
         text += fmt::format("    healthCheckTimeout: {}\n", time.count());
     }

@@ -148,13 +148,17 @@ std::uint64_t context_size(const FoundModel& model) {
 }
 
 ModelCommand make_command(const FoundModel& model, const std::string& engine,
-                          const std::vector<Gpu>& gpus,
-                          std::optional<std::uint64_t> wanted_context) {
-    const std::uint64_t context = wanted_context.value_or(context_size(model));
-    Placement placement = place(model, context, gpus);
+                          const std::vector<Gpu>& gpus, const CommandChoices& chosen) {
+    const std::uint64_t context = chosen.context.value_or(context_size(model));
+    Placement placement = chosen.gpu_layers
+                              ? Placement{chosen.gpu_layers, "Its layers on the GPU were chosen."}
+                              : place(model, context, gpus);
     std::vector<std::string> flags{"--port", "${PORT}"};
     if (placement.layers) {
         flags.insert(flags.end(), {"--n-gpu-layers", std::to_string(*placement.layers)});
+    }
+    if (chosen.threads) {
+        flags.insert(flags.end(), {"--threads", std::to_string(*chosen.threads)});
     }
     flags.insert(flags.end(), {"--ctx-size", std::to_string(context)});
     if (const auto batch = batch_of(model, context)) {

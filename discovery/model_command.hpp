@@ -17,11 +17,17 @@ struct ModelCommand {
     std::vector<std::string> comments;  ///< sentences, ASCII
 };
 
-/// `engine` is the program, one word. `gpus` empty: none. `context`: for --ctx-size, in place of
-/// context_size().
+/// What somebody chose in place of what would be chosen.
+struct CommandChoices {
+    std::optional<std::uint64_t> context;  ///< for --ctx-size, in place of context_size()
+    std::optional<std::uint64_t> threads;
+    std::optional<std::uint64_t> gpu_layers;
+};
+
+/// `engine` is the program, one word. `gpus` empty: none.
 [[nodiscard]] ModelCommand make_command(const FoundModel& model, const std::string& engine,
                                         const std::vector<Gpu>& gpus,
-                                        std::optional<std::uint64_t> context = std::nullopt);
+                                        const CommandChoices& chosen = {});
 
 /// Tokens of context by the model's size: 2048 up to 3B, 4096 above, never more than trained.
 [[nodiscard]] std::uint64_t context_size(const FoundModel& model);

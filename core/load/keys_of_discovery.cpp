@@ -29,6 +29,10 @@ constexpr std::array of_override{
         Traits{.least = 0, .otherwise = "that of `discovery:`"}},
     Key{"ctx", integer, "", "tokens of context; 0: as many as it was trained for",
         Traits{.least = 0, .most = tokens_max, .otherwise = "by the model's size"}},
+    Key{"threads", integer, "", "for `--threads`, and the `limits.threads` of the model",
+        Traits{.least = 1, .most = 65'536, .otherwise = "the engine decides"}},
+    Key{"gpuLayers", integer, "", "for `--n-gpu-layers`, and the `limits.gpuLayers` of the model",
+        Traits{.least = 0, .most = 65'536, .otherwise = "by the GPU's memory"}},
     Key{"args", texts, "[]", "more words for its command"},
     Key{"name", text, "", "its id", Traits{.otherwise = "by `naming`"}},
 };

@@ -69,6 +69,9 @@ private:
         out.skip = flag(node, "skip", path + ".skip", false);
         out.ttl = time(node, "ttl", path + ".ttl");
         out.context = number(node, *find_key(overrides->members(), "ctx"), path + ".ctx");
+        out.threads = number(node, *find_key(overrides->members(), "threads"), path + ".threads");
+        out.gpu_layers =
+            number(node, *find_key(overrides->members(), "gpuLayers"), path + ".gpuLayers");
         out.arguments = texts(node, "args", path + ".args");
         out.name = text(node, "name", path + ".name");
         config.overrides.push_back(std::move(out));

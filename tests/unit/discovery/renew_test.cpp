@@ -243,8 +243,8 @@ TEST_CASE("settings: names, aliases, overrides and no group") {
     place.write.settings.exclusive_group = false;
     place.write.settings.alias_rules = {{"coder", "*CODER*"}};
     place.write.settings.overrides = {
-        {"*/old/*", true, {}, {}, {}, ""},
-        {"*coder*", false, std::chrono::seconds(0), 9000, {"--threads", "a b"}, "house"}};
+        {"*/old/*", true, {}, {}, {}, {}, {}, ""},
+        {"*coder*", false, std::chrono::seconds(0), 9000, 6, 33, {"--words", "a b"}, "house"}};
     place.scan();
     CHECK(place.ids() == Ids{"Llama-3.2-1B-Q8_0", "house"});
     const Config config = place.config();
@@ -252,14 +252,21 @@ TEST_CASE("settings: names, aliases, overrides and no group") {
     REQUIRE(house != nullptr);
     CHECK(house->ttl == std::chrono::seconds(0));
     CHECK(std::vector<std::string>(house->argv.end() - 2, house->argv.end()) ==
-          std::vector<std::string>{"--threads", "a b"});
+          std::vector<std::string>{"--words", "a b"});
+    CHECK(house->limits.threads == 6U);
+    CHECK(house->limits.gpu_layers == 33U);
+    for (const auto& flag : {std::pair("--threads", "6"), std::pair("--n-gpu-layers", "33")}) {
+        const auto at = std::find(house->argv.begin(), house->argv.end(), flag.first);
+        REQUIRE(at + 1 < house->argv.end());
+        CHECK(*(at + 1) == flag.second);
+    }
     CHECK(std::find(house->argv.begin(), house->argv.end(), "9000") != house->argv.end());
     CHECK(config.find("gpt-4") == nullptr);
     CHECK(config.find("llama3.2:1b")->id.str() == "Llama-3.2-1B-Q8_0");
     CHECK_FALSE(has(place.text, "default_group"));
     CHECK(config.discovery.overrides == place.write.settings.overrides);
     place.write.settings.overrides.pop_back();
-    place.write.settings.overrides.push_back({"*coder*", false, {}, {}, {}, "other"});
+    place.write.settings.overrides.push_back({"*coder*", false, {}, {}, {}, {}, {}, "other"});
     place.scan();
     CHECK(place.ids() == Ids{"Llama-3.2-1B-Q8_0", "other"});
 }
