@@ -234,10 +234,7 @@ asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const Response
                 upstream.set_deadline(TimePoint::max());
             }
             if (ec == asio::error::timed_out) {  // and then needs no buffer on this side, either
-                ec = co_await upstream.wait_readable();
-                if (!ec) {
-                    ec = co_await upstream.fill();
-                }
+                ec = co_await upstream.fill_when_readable();
             }
         } else {
             ec = co_await upstream.fill();

@@ -97,12 +97,11 @@ private:
             }
             error_code failed;
             if (!with_buffer && from.socket().available(failed) == 0) {
-                failed = co_await from.wait_readable();  // gives the buffer back
-            }
-            with_buffer = false;
-            if (!failed) {
+                failed = co_await from.fill_when_readable();
+            } else {
                 failed = co_await from.fill();
             }
+            with_buffer = false;
             if (failed == asio::error::eof) {
                 end_of(from, to);
                 co_return;

@@ -46,15 +46,16 @@ struct Wire::State {
 
     // The one read under way, whoever began it, and the fill() that waits for its end.
     bool reading = false;
-    bool gives_way = false;  ///< it was cancelled, so that the watch holds no buffer
+    bool gives_way = false;  ///< it was cancelled, so that nobody holds a buffer for it
     bool heard = false;
     std::unique_ptr<Waiter> waiter;
-    error_code ended;  ///< what a read ahead found: the next fill() says so
+    Buffer waits_with = Buffer::held;  ///< the waiter
+    error_code ended;                  ///< what a read ahead found: the next fill() says so
 
     std::function<void()> on_gone;
     Watch how = Watch::look;
     asio::cancellation_signal watch_signal;
-    std::optional<asio::steady_timer> watch_timer;
+    std::unique_ptr<asio::steady_timer> watch_timer;  ///< few need one
 
     [[nodiscard]] TimePoint next_deadline() const noexcept {
         return std::min(read_deadline, write_deadline);
@@ -109,6 +110,31 @@ struct Wire::State {
         return true;
     }
 
+    /// The same for who waits.
+    static bool read_for_waiter(const std::shared_ptr<State>& self) {
+        if (self->waits_with == Buffer::held || !self->in.empty()) {
+            return read(self);
+        }
+        self->in.release();
+        self->reading = true;
+        self->socket.async_wait(asio::socket_base::wait_read, [self](error_code ec) {
+            self->reading = false;
+            if (ec || !read(self)) {
+                has_read(self, ec);
+            }
+        });
+        return true;
+    }
+
+    /// Ends the read under way, which will go on without a buffer, unless it has brought something.
+    void give_way() {
+        if (!gives_way && in.empty()) {
+            gives_way = true;
+            error_code ignored;
+            socket.cancel(ignored);
+        }
+    }
+
     static void has_read(const std::shared_ptr<State>& self, error_code ec) {
         const bool gave_way = std::exchange(self->gives_way, false) &&
                               ec == asio::error::operation_aborted && !self->timed_out &&
@@ -116,7 +142,7 @@ struct Wire::State {
         if (gave_way && self->in.empty()) {
             self->in.release();
         }
-        if (gave_way && self->waiter && read(self)) {
+        if (gave_way && self->waiter && read_for_waiter(self)) {
             return;  // somebody asked for it meanwhile
         }
         if (gave_way && self->on_gone) {
@@ -146,7 +172,7 @@ struct Wire::State {
         }
         if (!ec) {
             const auto plain = decrypt(*self->tls, self->in);
-            if (!plain && !self->expired() && read(self)) {
+            if (!plain && !self->expired() && read_for_waiter(self)) {
                 return;  // it was for TLS alone
             }
             ec = plain.value_or(asio::error::operation_aborted);
@@ -159,19 +185,6 @@ struct Wire::State {
         if (tls && !writing) {
             send_end(socket.native_handle(), *tls);
         }
-    }
-
-    static asio::awaitable<error_code> wait_for_plaintext(std::shared_ptr<State> self) {
-        while (self->tls->look() == TlsLayer::Step::starved) {
-            self->tls->release();
-            const auto [ec] =
-                co_await self->socket.async_wait(asio::socket_base::wait_read, as_values);
-            if (ec) {
-                co_return self->verdict(ec);
-            }
-            receive_now(self->socket.native_handle(), *self->tls);
-        }
-        co_return error_code();
     }
 
     /// `buffers` stand in the caller's frame.
@@ -212,7 +225,7 @@ struct Wire::State {
                 break;
         }
         if (!self->watch_timer) {
-            self->watch_timer.emplace(self->socket.get_executor());
+            self->watch_timer = std::make_unique<asio::steady_timer>(self->socket.get_executor());
         }
         self->watch_timer->expires_after(gone_poll_interval);
         self->watch_timer->async_wait([weak = std::weak_ptr<State>(self)](error_code ec) {
@@ -272,7 +285,8 @@ Socket& Wire::socket() noexcept {
 }
 
 void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waiter> waiter,
-                      asio::cancellation_slot slot) {
+                      Buffer buffer, asio::cancellation_slot slot) {
+    state->waits_with = buffer;
     std::optional<error_code> at_once;
     if (state->expired()) {
         at_once = asio::error::timed_out;
@@ -281,7 +295,11 @@ void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waite
     } else if (state->tls && !state->reading) {
         at_once = decrypt(*state->tls, state->in);  // what had come before may be enough
     }
-    if (!at_once && !state->reading && !State::read(state)) {
+    if (!at_once && state->reading) {  // a watch has begun it, with a buffer
+        if (buffer == Buffer::none) {
+            state->give_way();
+        }
+    } else if (!at_once && !State::read_for_waiter(state)) {
         at_once = asio::error::no_buffer_space;
     }
     if (at_once) {  // never from within the call that starts it
@@ -299,31 +317,6 @@ void Wire::start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waite
             }
         });
     }
-}
-
-asio::awaitable<error_code> Wire::wait_readable() {
-    const auto state = state_;
-    if (state->expired()) {
-        co_return error_code(asio::error::timed_out);
-    }
-    if (state->ended) {
-        co_return state->ended;
-    }
-    if (state->reading) {  // with a buffer; it may have bytes already, which are not lost then
-        error_code ignored;
-        state->socket.cancel(ignored);
-        const IoError read = co_await fill();
-        if (read != asio::error::operation_aborted) {
-            co_return read;
-        }
-    }
-    state->in.release();
-    if (state->tls) {
-        const error_code failed = co_await State::wait_for_plaintext(state);
-        co_return failed;
-    }
-    const auto [ec] = co_await state->socket.async_wait(asio::socket_base::wait_read, as_values);
-    co_return state->verdict(ec);
 }
 
 std::optional<error_code> Wire::write_now(std::span<asio::const_buffer>& left) {
@@ -422,11 +415,8 @@ void Wire::unwatch() {
 }
 
 void Wire::watch_without_buffer() {
-    if (state_->on_gone && state_->how == Watch::read_ahead && state_->reading &&
-        !state_->gives_way && state_->in.empty()) {
-        state_->gives_way = true;
-        error_code ignored;
-        state_->socket.cancel(ignored);
+    if (state_->on_gone && state_->how == Watch::read_ahead && state_->reading) {
+        state_->give_way();
     }
 }
 

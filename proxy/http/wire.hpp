@@ -17,6 +17,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -59,11 +60,15 @@ public:
     /// gives an IoError: asio::error::eof, timed_out when the deadline passed, no_buffer_space when
     /// in() is full, or the socket's own. Needs no coroutine frame of its own.
     [[nodiscard]] auto fill() {
-        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(Fill(state_),
-                                                                            asio::deferred);
+        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(
+            Fill(state_, Buffer::held), asio::deferred);
     }
-    /// Waits until there is something to read without holding a buffer. Errors as fill().
-    [[nodiscard]] asio::awaitable<error_code> wait_readable();
+    /// The same without holding a buffer until there is something to read: for a peer that may be
+    /// silent for long.
+    [[nodiscard]] auto fill_when_readable() {
+        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(
+            Fill(state_, Buffer::none), asio::deferred);
+    }
 
     /// Sends what the socket takes at once and moves `left` on. A value when that was all of it, or
     /// when it failed; nullopt when the rest has to wait: write(left). Changes the buffers.
@@ -121,22 +126,27 @@ private:
         void resume(IoError ec) override { std::move(handler)(ec); }
         Handler handler;
     };
+    /// What a fill() waits with.
+    enum class Buffer : std::uint8_t { held, none };
     static void start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waiter> waiter,
-                           asio::cancellation_slot slot);
+                           Buffer buffer, asio::cancellation_slot slot);
 
     /// Starts fill() when it is awaited. Holds the state, as the operation may outlive the Wire.
     class Fill {
     public:
-        explicit Fill(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+        Fill(std::shared_ptr<State> state, Buffer buffer) noexcept
+            : state_(std::move(state)), buffer_(buffer) {}
         template <typename Handler>
         void operator()(Handler&& handler) {
             const auto slot = asio::get_associated_cancellation_slot(handler);
             using Kind = WaiterOf<std::decay_t<Handler>>;
-            start_fill(state_, std::make_unique<Kind>(std::forward<Handler>(handler)), slot);
+            start_fill(state_, std::make_unique<Kind>(std::forward<Handler>(handler)), buffer_,
+                       slot);
         }
 
     private:
         std::shared_ptr<State> state_;
+        Buffer buffer_;
     };
 
     std::shared_ptr<State> state_;
