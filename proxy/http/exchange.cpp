@@ -2,8 +2,6 @@
 
 #include "proxy/http/chunked.hpp"
 #include "proxy/http/error_body.hpp"
-#include "proxy/http/tunnel.hpp"
-#include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -17,8 +15,6 @@ namespace {
 
 using namespace asio::experimental::awaitable_operators;
 
-/// How long a broken connection's process gets to end, so that the answer can say how it did.
-constexpr Duration post_mortem_patience{500};
 constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The request is sent: from now on the answer's head has this long to come, if it has not.
@@ -26,15 +22,6 @@ void bound_wait_for_head(Wire& upstream, const RelayOutcome& out, Duration head_
     if (head_timeout > Duration::zero() && out.status == 0) {
         upstream.set_deadline(Clock::now() + head_timeout);
     }
-}
-
-/// The client will read why, so that the end of the model's process belongs into it; in a stream
-/// that has begun, of a connection that broke only.
-bool can_be_explained(const RelayOutcome& out, bool has_begun) {
-    if (!out.error || out.error->blame != Blame::upstream) {
-        return false;
-    }
-    return has_begun ? out.error->is(Errc::upstream_closed) : !out.head_sent;
 }
 
 Error too_large(std::size_t bytes_max, bool for_filters) {
@@ -52,14 +39,6 @@ Error body_read_error(const error_code& ec) {
         return {Errc::timed_out, Blame::client, "the request's body did not arrive in time"};
     }
     return client_left();
-}
-
-PoolRule model_rule(const UpstreamTimeouts& timeouts) {
-    PoolRule rule = model_pool_rule;
-    if (timeouts.idle_conn > std::chrono::seconds(0)) {
-        rule.idle_for = std::min<Duration>(rule.idle_for, timeouts.idle_conn);
-    }
-    return rule;
 }
 
 }  // namespace
@@ -231,113 +210,31 @@ ConnectOptions Exchange::connect_options(const UpstreamTimeouts& timeouts) const
     return out;
 }
 
-asio::awaitable<RelayOutcome> Exchange::run(const ModelConfig& model, std::string target) {
-    RelayOutcome out;
-    const std::string_view name = model.use_model_name.empty() ? sent_name_ : model.use_model_name;
-    if (body_.done() && model.filters.empty()) {
-        rename_model(name);
-    } else {
-        const auto changed = co_await prepare_body(model.filters, name);
-        if (!changed) {
-            out.error = changed.error();
-            co_return out;
-        }
+bool Exchange::write_head(const RequestEdit& edit) {
+    auto text = serialize_request_head(head_, edit);
+    if (!text) {
+        out_.error = text.error();
+        return false;
     }
-    for (int attempt = 1; attempt <= attempts_max; ++attempt) {
-        auto admitted = admit_now(model);
-        if (!admitted) {
-            admitted = co_await admit(model, target);
-        }
-        if (!*admitted) {
-            out.error = admitted->error();
-            co_return out;
-        }
-        const Lease& lease = **admitted;
-        const auto generation = lease.generation();
-        const PoolKey key(generation);
-        // An idle connection may break under the request, so it is for what can be sent again.
-        std::optional<Wire> upstream;
-        std::optional<UpstreamPool::Waiting> waiting;
-        if (attempt == 1 && body_.done()) {
-            upstream = context_.pool.take(key);
-        }
-        const bool reused = upstream.has_value();
-        if (!reused) {
-            const ConnectOptions options = connect_options(model.timeouts);
-            auto connected = co_await connect_upstream(lease.endpoint(), options);
-            if (!connected) {  // nothing was sent: the next attempt may start the model anew
-                out.error = connected.error();
-                co_await explain(out, generation);
-                continue;
-            }
-            upstream.emplace(std::move(*connected));
-            waiting.emplace(context_.pool, key, *upstream);
-        }
-        const std::string path = lease.endpoint().base_path + target;
-        const std::string own_host = head_.host.empty() ? lease.endpoint().authority() : "";
-        RequestEdit edit = edit_for(path);
-        edit.host = own_host;
-        out = co_await converse(*upstream, edit, model.timeouts.response_header);
-        if (out.tunnel) {
-            waiting.reset();
-            co_await run_tunnel(*upstream, client_, config_->limits, lease.until_told_to_go(),
-                                *out.tunnel);
-            co_return out;
-        }
-        if (reused && may_repeat(out, *upstream)) {
-            continue;
-        }
-        if (can_be_explained(out, has_begun())) {
-            co_await explain(out, generation);
-        }
-        waiting.reset();
-        keep(*upstream, out, key, model_rule(model.timeouts));
-        co_return out;
-    }
-    co_return out;
+    head_text_ = std::move(*text);
+    return true;
 }
 
-bool Exchange::may_repeat(const RelayOutcome& out, Wire& upstream) const {
-    const bool untouched = out.error && out.error->is(Errc::upstream_closed) && out.status == 0 &&
-                           !out.interim_seen && upstream.in().empty();
+bool Exchange::may_repeat(Wire& upstream) const {
+    const bool untouched = out_.error && out_.error->is(Errc::upstream_closed) &&
+                           out_.status == 0 && !out_.interim_seen && upstream.in().empty();
     return untouched && body_.done() && keeps_body_ && !client_gone_;
 }
 
-/// A connection on which an exchange has ended well serves the next one.
-void Exchange::keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule) {
-    if (out.error || !body_.done()) {
+void Exchange::keep(Wire& upstream, const PoolKey& key, PoolRule rule) {
+    if (out_.error || !body_.done()) {
         return;
     }
-    if (out.upstream_keep_alive) {
+    if (out_.upstream_keep_alive) {
         context_.pool.give(key, std::move(upstream), rule);
     } else {
         upstream.close(true);  // all is said: no need for a port in TIME_WAIT
     }
-}
-
-/// What needs no waiting: a model that is ready, a refusal, a use that does not count.
-std::optional<Result<Lease>> Exchange::admit_now(const ModelConfig& model) {
-    if (is_ignored(head_, model) || use_ == ModelUse::if_ready) {
-        return context_.fleet.attach(model.id);
-    }
-    return context_.fleet.try_acquire(model.id, touches(use_));
-}
-
-asio::awaitable<Result<Lease>> Exchange::admit(const ModelConfig& model, std::string_view target) {
-    if (auto at_once = admit_now(model)) {
-        co_return std::move(*at_once);
-    }
-    if (!target.empty() && tells_loading(model)) {
-        const StreamApi api = stream_api(target);
-        co_return co_await admit_and_tell(model, api);
-    }
-    const auto until = Clock::now() + config_->limits.queue_timeout;
-    auto first = co_await (context_.fleet.acquire(model.id, until, nullptr, touches(use_)) ||
-                           client_.wait_gone());
-    if (first.index() == 1) {
-        co_return client_left();
-    }
-    co_return std::move(std::get<0>(first));
 }
 
 /// What every upstream gets: the client's head, its credentials only where they are not ours.
@@ -360,54 +257,51 @@ RequestEdit Exchange::edit_for(std::string_view target) const {
     return edit;
 }
 
-/// One request and its answer. `head_timeout` bounds the time from the request's end to the
-/// answer's head; 0: no bound.
-asio::awaitable<RelayOutcome> Exchange::converse(Wire& upstream, const RequestEdit& edit,
-                                                 Duration head_timeout) {
+/// One request, whose head is head_text_, and its answer. `head_timeout` bounds the time from the
+/// request's end to the answer's head; 0: no bound.
+asio::awaitable<void> Exchange::converse(Wire& upstream, Duration head_timeout) {
     if (head_timeout <= Duration::zero()) {
         head_timeout = config_->limits.response_header_timeout;
     }
-    RelayOutcome out;
-    out.metered = metered_;
-    out.head_sent = has_begun();
-    auto head_text = serialize_request_head(head_, edit);
-    if (!head_text) {
-        out.error = head_text.error();
-        co_return out;
-    }
+    out_ = RelayOutcome();
+    out_.metered = metered_;
+    out_.head_sent = has_begun();
     client_.watch(
         [this, &upstream] {
             client_gone_ = true;
             upstream.close();
         },
         body_.done() ? Wire::Watch::read_ahead : Wire::Watch::look);
-    Outgoing outgoing(edit.framing.kind == BodyKind::chunked, std::move(*head_text));
+    Outgoing outgoing(leaves_.kind == BodyKind::chunked, std::move(head_text_));
     auto left = outgoing.gather(held_, body_.done());
     auto written = upstream.write_now(left);
     if (!written) {
         written = co_await upstream.write(left);
     }
+    outgoing.has_left();
+    Relay relay(upstream, client_, config_->limits, out_);
     // A failing upstream is left to the relay, which may find an answer there.
     if (body_.done() || *written) {
-        bound_wait_for_head(upstream, out, head_timeout);
-        const bool keep_alive = head_.keep_alive && !context_.draining;
-        const AnswerStamp stamp = caller_.stamp();
-        co_await relay_answer(upstream, client_, head_, stamp, config_->limits, keep_alive, out);
-        end_unread_request(out, upstream);
+        bound_wait_for_head(upstream, out_, head_timeout);
+        co_await begin(relay);
+        if (out_.status != 0) {  // it was answered, and may take long: it is not sent again
+            release_held();
+        }
+        co_await relay.go_on();
+        end_unread_request(upstream);
     } else {
         release_held();  // from here on it cannot be sent twice
         keeps_body_ = false;
         // Both directions at once: an upstream may answer before it has read all.
-        co_await (send_rest_then_bound(upstream, outgoing, out, head_timeout) &&
-                  relay_into(out, upstream));
+        co_await (send_rest_then_bound(upstream, outgoing, head_timeout) &&
+                  relay_into(relay, upstream));
     }
     client_.unwatch();
-    if (client_gone_ && out.error) {
-        out.error = client_left();
+    if (client_gone_ && out_.error) {
+        out_.error = client_left();
     } else if (refusal_) {
-        out.error = std::move(refusal_);
+        out_.error = std::move(refusal_);
     }
-    co_return out;
 }
 
 /// The rest of the body, each piece only after it was scanned.
@@ -437,41 +331,32 @@ asio::awaitable<void> Exchange::send_rest(Wire& upstream, Outgoing& outgoing) {
 }
 
 asio::awaitable<void> Exchange::send_rest_then_bound(Wire& upstream, Outgoing& outgoing,
-                                                     const RelayOutcome& out,
                                                      Duration head_timeout) {
     co_await send_rest(upstream, outgoing);
-    bound_wait_for_head(upstream, out, head_timeout);
+    bound_wait_for_head(upstream, out_, head_timeout);
 }
 
-asio::awaitable<void> Exchange::relay_into(RelayOutcome& out, Wire& upstream) {
+/// Not a coroutine itself: it gives the relay's.
+asio::awaitable<void> Exchange::begin(Relay& relay) {
     const bool keep_alive = head_.keep_alive && !context_.draining;
-    const AnswerStamp stamp = caller_.stamp();
-    co_await relay_answer(upstream, client_, head_, stamp, config_->limits, keep_alive, out);
-    end_unread_request(out, upstream);
+    return relay.begin(head_, caller_.stamp(), keep_alive);
+}
+
+asio::awaitable<void> Exchange::relay_into(Relay& relay, Wire& upstream) {
+    co_await begin(relay);
+    co_await relay.go_on();
+    end_unread_request(upstream);
 }
 
 /// When the answer has ended, nobody needs the rest of the request.
-void Exchange::end_unread_request(RelayOutcome& out, Wire& upstream) {
+void Exchange::end_unread_request(Wire& upstream) {
     if (!body_.done()) {
         answered_ = true;
-        out.client_keep_alive = false;
-        out.upstream_keep_alive = false;
+        out_.client_keep_alive = false;
+        out_.upstream_keep_alive = false;
         upstream.close();
         error_code ignored;
         client_.socket().cancel(ignored);
-    }
-}
-
-/// Adds to an upstream's failure what is known of its process. A process that says something wrong,
-/// or nothing, is alive: its end is not waited for.
-asio::awaitable<void> Exchange::explain(RelayOutcome& out, std::uint64_t generation) {
-    if (out.error->is(Errc::upstream_malformed) || out.error->is(Errc::timed_out)) {
-        co_return;
-    }
-    const auto story = co_await context_.fleet.post_mortem(generation, post_mortem_patience);
-    if (!story.text.empty()) {
-        out.error->detail += ". The model's process has ended: " + story.text;
-        out.error->failure = story.failure;
     }
 }
 

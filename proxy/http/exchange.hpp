@@ -14,17 +14,14 @@
 #include "proxy/http/json_edit.hpp"
 #include "proxy/http/loading_stream.hpp"
 #include "proxy/http/model_use.hpp"
-#include "proxy/http/outgoing.hpp"
 #include "proxy/http/relay.hpp"
 #include "proxy/http/session.hpp"
 #include "proxy/http/wire.hpp"
 #include "proxy/upstream/connector.hpp"
-#include "proxy/upstream/pool.hpp"
 #include "supervisor/fleet/fleet.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -65,12 +62,13 @@ public:
     /// What the request does to the model: loads it, keeps it loaded, or neither.
     void set_use(ModelUse use) noexcept { use_ = use; }
     /// Changes the body as the model's config says, gets the model going and relays its answer.
-    /// `target` is the request line's for the upstream. When the outcome has an error and no head
+    /// `target` is the request line's for the upstream. When outcome() has an error and no head
     /// was sent, the caller answers it.
-    [[nodiscard]] asio::awaitable<RelayOutcome> run(const ModelConfig& model, std::string target);
+    [[nodiscard]] asio::awaitable<void> run(const ModelConfig& model, std::string target);
     /// The same with another server: no lease is needed, its key goes in place of the client's.
-    [[nodiscard]] asio::awaitable<RelayOutcome> run_on_peer(const PeerConfig& peer,
-                                                            std::string target);
+    [[nodiscard]] asio::awaitable<void> run_on_peer(const PeerConfig& peer, std::string target);
+    /// How run() or run_on_peer() ended.
+    [[nodiscard]] const RelayOutcome& outcome() const noexcept { return out_; }
 
     /// Waits until the model is ready while watching the client. Errors: as Fleet::acquire, and
     /// cancelled when the client leaves. What is ignored waits for nothing (Fleet::attach).
@@ -84,7 +82,7 @@ public:
     /// Tells such a client what went wrong, if something did, as the last events of a stream that
     /// stays without its end; the outcome then has the status that it would have been. Requires:
     /// has_begun().
-    [[nodiscard]] asio::awaitable<void> end_begun(RelayOutcome& out);
+    [[nodiscard]] asio::awaitable<void> end_begun();
 
     [[nodiscard]] bool body_is_json() const noexcept { return scanner_.is_json(); }
     /// True when the request's body was read to its end: the connection can be used on.
@@ -93,8 +91,13 @@ public:
     [[nodiscard]] bool skip_rest();
 
 private:
-    std::optional<Result<Lease>> admit_now(const ModelConfig& model);
-    asio::awaitable<Result<void>> prepare_body(const Filters& filters, std::string_view name);
+    class Way;
+    /// Makes head_text_; false: out_ has an error.
+    bool write_head(const RequestEdit& edit);
+    bool write_head(const PeerConfig& peer, const Endpoint& endpoint, const std::string& target);
+    /// False: out_ has an error.
+    asio::awaitable<bool> prepare_body(const Filters& filters, std::string_view name);
+    asio::awaitable<Result<void>> look_ahead();
     asio::awaitable<Result<void>> next_pieces();
     asio::awaitable<Result<void>> read_more();
     Result<void> scan_pieces();
@@ -109,31 +112,25 @@ private:
     asio::awaitable<Result<void>> change_body(const Filters& filters, std::string_view name);
     Result<void> edit_held(std::span<const JsonEdit> edits);
     RequestEdit edit_for(std::string_view target) const;
-    [[nodiscard]] ConnectOptions connect_options(const UpstreamTimeouts& timeouts) const noexcept;
+    ConnectOptions connect_options(const UpstreamTimeouts& timeouts) const noexcept;
     /// True when a reused connection broke under a request before its answer, so that nothing was
     /// done with it, and all of the request is there to be sent again.
-    [[nodiscard]] bool may_repeat(const RelayOutcome& out, Wire& upstream) const;
-    void keep(Wire& upstream, const RelayOutcome& out, const PoolKey& key, PoolRule rule);
-    asio::awaitable<RelayOutcome> converse_with_peer(const PeerConfig& peer,
-                                                     const Endpoint& endpoint,
-                                                     const RequestEdit& edit);
-    asio::awaitable<RelayOutcome> converse(Wire& upstream, const RequestEdit& edit,
-                                           Duration head_timeout);
+    [[nodiscard]] bool may_repeat(Wire& upstream) const;
+    /// Keeps a connection on which an exchange has ended well.
+    void keep(Wire& upstream, const PoolKey& key, PoolRule rule);
+    asio::awaitable<void> converse_with_peer(const PeerConfig& peer, const Endpoint& endpoint,
+                                             const std::string& target);
+    asio::awaitable<void> converse(Wire& upstream, Duration head_timeout);
     asio::awaitable<void> send_rest(Wire& upstream, Outgoing& outgoing);
-    asio::awaitable<void> send_rest_then_bound(Wire& upstream, Outgoing& outgoing,
-                                               const RelayOutcome& out, Duration head_timeout);
-    asio::awaitable<void> relay_into(RelayOutcome& out, Wire& upstream);
-    void end_unread_request(RelayOutcome& out, Wire& upstream);
-    asio::awaitable<void> explain(RelayOutcome& out, std::uint64_t generation);
-    struct LoadingWait;
+    asio::awaitable<void> send_rest_then_bound(Wire& upstream, Outgoing& out, Duration timeout);
+    asio::awaitable<void> begin(Relay& relay);
+    asio::awaitable<void> relay_into(Relay& relay, Wire& upstream);
+    void end_unread_request(Wire& upstream);
+    asio::awaitable<void> explain(std::uint64_t generation);
+    class LoadingWait;
     [[nodiscard]] bool tells_loading(const ModelConfig& model) const noexcept;
     asio::awaitable<Result<Lease>> admit_and_tell(const ModelConfig& model, StreamApi api);
-    asio::awaitable<void> wait_for_lease(const ModelConfig& model, LoadingWait& wait);
-    asio::awaitable<void> tell_loading(const ModelConfig& model, StreamApi api, LoadingWait& wait);
-    asio::awaitable<void> wait_to_tell(TimePoint at, LoadingWait& wait);
-    asio::awaitable<Result<void>> read_rest(const LoadingWait& wait);
     asio::awaitable<bool> tell(std::string_view head_text, std::string_view text);
-    [[nodiscard]] std::string begun_head() const;
 
     Wire& client_;
     const RequestHead& head_;
@@ -148,13 +145,16 @@ private:
     std::string held_;                   ///< body bytes that were read and not sent yet
     std::size_t held_counted_ = 0;       ///< of them, counted in SessionContext::bytes_held
     Framing leaves_;                     ///< of the body when it leaves, changed by edits
+    std::string head_text_;              ///< of the request, from write_head() to converse()
     std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
     std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
     ModelUse use_ = ModelUse::ordinary;
-    bool metered_ = false, continued_ = false;     ///< the latter: 100 Continue was sent
-    bool keeps_body_ = true;                       ///< held_ is still the whole body from its start
-    bool client_gone_ = false, answered_ = false;  ///< the latter: before the request has ended
-    std::unique_ptr<LoadingStream> begun_;         ///< the client was told of the loading
+    bool metered_ = false, continued_ = false;  ///< the latter: 100 Continue was sent
+    bool client_gone_ = false;
+    bool keeps_body_ = true;                ///< held_ is still the whole body from its start
+    bool answered_ = false;                 ///< the answer has ended before the request has
+    std::unique_ptr<LoadingStream> begun_;  ///< the client was told of the loading
+    RelayOutcome out_;
 };
 
 }  // namespace corral::http

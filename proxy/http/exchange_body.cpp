@@ -39,8 +39,7 @@ asio::awaitable<Result<std::string>> Exchange::read_body(std::size_t bytes_max) 
 
 /// What has come of the body is looked at first, so that nobody sees anything of a request whose
 /// fault is among it. Does not wait for more for that, and refuses nothing for its size.
-asio::awaitable<Result<void>> Exchange::prepare_body(const Filters& filters,
-                                                     std::string_view name) {
+asio::awaitable<Result<void>> Exchange::look_ahead() {
     const auto& limits = config_->limits;
     const bool can_be_faulty = scanning_ || head_.framing.kind == BodyKind::chunked;
     while (can_be_faulty && !body_.done() && held_.size() < looked_ahead_max) {
@@ -72,7 +71,18 @@ asio::awaitable<Result<void>> Exchange::prepare_body(const Filters& filters,
             co_return taken.error();
         }
     }
-    co_return co_await change_body(filters, name);
+    co_return Result<void>();
+}
+
+asio::awaitable<bool> Exchange::prepare_body(const Filters& filters, std::string_view name) {
+    auto changed = co_await look_ahead();
+    if (changed) {
+        changed = co_await change_body(filters, name);
+    }
+    if (!changed) {
+        out_.error = changed.error();
+    }
+    co_return changed.has_value();
 }
 
 }  // namespace corral::http

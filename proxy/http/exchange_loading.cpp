@@ -59,16 +59,32 @@ LoadingPoint point_of(const Standing& standing, Duration waited) {
 }  // namespace
 
 /// One wait for a model, shared by who waits and who tells; stands in the frame above both.
-struct Exchange::LoadingWait {
-    explicit LoadingWait(const asio::any_io_executor& executor)
-        : change(executor, TimePoint::max()), give_up(executor, TimePoint::max()) {}
+class Exchange::LoadingWait {
+public:
+    LoadingWait(Exchange& exchange, const ModelConfig& of)
+        : exchange_(exchange),
+          model_(of),
+          change_(exchange.client_.socket().get_executor(), TimePoint::max()),
+          give_up_(exchange.client_.socket().get_executor(), TimePoint::max()) {}
+
+    asio::awaitable<void> wait_for_lease();
+    asio::awaitable<void> tell_loading(StreamApi api);
 
     std::optional<Result<Lease>> lease;
-    std::optional<std::uint64_t> waiter;  ///< Fleet::standing knows it by this, once it has to wait
-    std::optional<Error> failure;         ///< of the client, found by who tells
-    bool over = false;                    ///< nobody waits any more
-    asio::steady_timer change;            ///< who tells sleeps here
-    asio::steady_timer give_up;           ///< cancelled: who waits is to stop
+    std::optional<Error> failure;  ///< of the client, found by who tells
+
+private:
+    asio::awaitable<void> wait_to_tell(TimePoint at);
+    asio::awaitable<Result<void>> read_rest();
+    [[nodiscard]] std::string begun_head() const;
+
+    Exchange& exchange_;
+    const ModelConfig& model_;
+    std::optional<std::uint64_t> waiter_;  ///< Fleet::standing knows it by this, once it has to
+                                           ///< wait
+    bool over_ = false;                    ///< nobody waits any more
+    asio::steady_timer change_;            ///< who tells sleeps here
+    asio::steady_timer give_up_;           ///< cancelled: who waits is to stop
 };
 
 bool Exchange::tells_loading(const ModelConfig& model) const noexcept {
@@ -77,9 +93,9 @@ bool Exchange::tells_loading(const ModelConfig& model) const noexcept {
 }
 
 asio::awaitable<Result<Lease>> Exchange::admit_and_tell(const ModelConfig& model, StreamApi api) {
-    LoadingWait wait(client_.socket().get_executor());
+    LoadingWait wait(*this, model);
     const TimePoint since = Clock::now();
-    co_await (wait_for_lease(model, wait) && tell_loading(model, api, wait));
+    co_await (wait.wait_for_lease() && wait.tell_loading(api));
     if (wait.failure) {
         co_return std::move(*wait.failure);
     }
@@ -96,95 +112,111 @@ asio::awaitable<Result<Lease>> Exchange::admit_and_tell(const ModelConfig& model
 }
 
 /// Like the rest of admit(), and ends early when whoever tells asks for it.
-asio::awaitable<void> Exchange::wait_for_lease(const ModelConfig& model, LoadingWait& wait) {
-    const auto until = Clock::now() + config_->limits.queue_timeout;
-    const Fleet::OnWait on_wait = [&wait](std::uint64_t waiter) {
-        wait.waiter = waiter;
-        wait.change.cancel();
+asio::awaitable<void> Exchange::LoadingWait::wait_for_lease() {
+    const auto until = Clock::now() + exchange_.config_->limits.queue_timeout;
+    const Fleet::OnWait on_wait = [this](std::uint64_t waiter) {
+        waiter_ = waiter;
+        change_.cancel();
     };
-    auto first = co_await (context_.fleet.acquire(model.id, until, on_wait, touches(use_)) ||
-                           client_.wait_gone() || wait_for(wait.give_up));
+    Fleet& fleet = exchange_.context_.fleet;
+    auto first = co_await (fleet.acquire(model_.id, until, on_wait, touches(exchange_.use_)) ||
+                           exchange_.client_.wait_gone() || wait_for(give_up_));
     if (first.index() == 0) {
-        wait.lease.emplace(std::move(std::get<0>(first)));
+        lease.emplace(std::move(std::get<0>(first)));
     } else {
-        wait.lease.emplace(client_left());
+        lease.emplace(client_left());
     }
-    wait.over = true;
-    wait.change.cancel();
+    over_ = true;
+    change_.cancel();
 }
 
 /// Tells until the wait is over. A client whose request is not all here, or that does not stream,
 /// is told nothing.
-asio::awaitable<void> Exchange::tell_loading(const ModelConfig& model, StreamApi api,
-                                             LoadingWait& wait) {
-    auto read = co_await read_rest(wait);
+asio::awaitable<void> Exchange::LoadingWait::tell_loading(StreamApi api) {
+    auto read = co_await read_rest();
     if (!read) {
-        wait.failure = read.error();
-        wait.give_up.cancel();
+        failure = read.error();
+        give_up_.cancel();
         co_return;
     }
-    if (!body_.done() || !scanner_.stream()) {
+    if (!exchange_.body_.done() || !exchange_.scanner_.stream()) {
         co_return;
     }
-    const bool events = model.send_loading_state && api != StreamApi::other;
-    const Duration interval = events ? progress_interval : model.loading_keep_alive;
+    const bool events = model_.send_loading_state && api != StreamApi::other;
+    const Duration interval = events ? progress_interval : model_.loading_keep_alive;
     if (interval == Duration::zero()) {
         co_return;
     }
+    auto& begun = exchange_.begun_;
     const TimePoint since = Clock::now();
     TimePoint next = events ? since : since + interval;
     while (true) {
-        co_await wait_to_tell(next, wait);
-        if (wait.over) {
+        co_await wait_to_tell(next);
+        if (over_) {
             co_return;
         }
         next += interval;
         std::string head_text;
-        if (!begun_) {
+        if (!begun) {
             head_text = begun_head();
-            begun_ = std::make_unique<LoadingStream>(api, unique_id(context_.requests),
-                                                     unix_seconds(), std::string(scanner_.model()));
+            begun = std::make_unique<LoadingStream>(api, unique_id(exchange_.context_.requests),
+                                                    unix_seconds(),
+                                                    std::string(exchange_.scanner_.model()));
         }
         const auto waited = std::chrono::duration_cast<Duration>(Clock::now() - since);
-        const Standing standing = context_.fleet.standing(model.id, *wait.waiter);
+        const Standing standing = exchange_.context_.fleet.standing(model_.id, *waiter_);
         const std::string text =
-            events ? begun_->progress(point_of(standing, waited)) : begun_->keep_alive(waited);
-        const bool told = co_await tell(head_text, text);
+            events ? begun->progress(point_of(standing, waited)) : begun->keep_alive(waited);
+        const bool told = co_await exchange_.tell(head_text, text);
         if (!told) {
-            wait.failure = client_left();
-            wait.give_up.cancel();
+            failure = client_left();
+            give_up_.cancel();
             co_return;
         }
     }
 }
 
 /// Until then, and until the request really waits: what is refused at once keeps its status.
-asio::awaitable<void> Exchange::wait_to_tell(TimePoint at, LoadingWait& wait) {
-    while (!wait.over && (!wait.waiter || Clock::now() < at)) {
-        wait.change.expires_at(wait.waiter ? at : TimePoint::max());
-        co_await wait_for(wait.change);
+asio::awaitable<void> Exchange::LoadingWait::wait_to_tell(TimePoint at) {
+    while (!over_ && (!waiter_ || Clock::now() < at)) {
+        change_.expires_at(waiter_ ? at : TimePoint::max());
+        co_await wait_for(change_);
     }
 }
 
 /// Only a request that is all here says for certain whether it streams, and gets an answer before
 /// its model's server does. Stops at what may be held: such a large one is told nothing.
-asio::awaitable<Result<void>> Exchange::read_rest(const LoadingWait& wait) {
+asio::awaitable<Result<void>> Exchange::LoadingWait::read_rest() {
     constexpr std::size_t piece_bytes_max = 64 * 1024;  // InputBuffer's
-    const auto& limits = config_->limits;
-    while (!wait.over && !body_.done() && held_.size() + piece_bytes_max <= limits.body_buffered &&
-           context_.bytes_held + piece_bytes_max <= limits.body_buffered_total) {
-        auto read = co_await next_pieces();
+    const auto& limits = exchange_.config_->limits;
+    while (!over_ && !exchange_.body_.done() &&
+           exchange_.held_.size() + piece_bytes_max <= limits.body_buffered &&
+           exchange_.context_.bytes_held + piece_bytes_max <= limits.body_buffered_total) {
+        auto read = co_await exchange_.next_pieces();
         if (read) {
-            read = scan_pieces();
+            read = exchange_.scan_pieces();
         }
         if (read) {
-            read = hold_pieces(Hold::until_named);
+            read = exchange_.hold_pieces(Hold::until_named);
         }
         if (!read) {
             co_return read;
         }
     }
     co_return Result<void>();
+}
+
+std::string Exchange::LoadingWait::begun_head() const {
+    static constexpr std::array<Field, 1> fields{Field{"Cache-Control", "no-cache"}};
+    const RequestHead& head = exchange_.head_;
+    ResponseEdit edit;
+    edit.framing = stream_framing(head);
+    edit.keep_alive = head.keep_alive && !exchange_.context_.draining &&
+                      edit.framing.kind != BodyKind::until_close;
+    edit.client_minor_version = head.minor_version;
+    edit.stamp = exchange_.caller_.stamp();
+    edit.set = fields;
+    return serialize_answer_head(200, "text/event-stream", 0, edit).value();
 }
 
 /// Sends a part of the stream, at first with the answer's head. False: the client has gone.
@@ -204,25 +236,13 @@ asio::awaitable<bool> Exchange::tell(std::string_view head_text, std::string_vie
     co_return !unwritten;
 }
 
-std::string Exchange::begun_head() const {
-    static constexpr std::array<Field, 1> fields{Field{"Cache-Control", "no-cache"}};
-    ResponseEdit edit;
-    edit.framing = stream_framing(head_);
-    edit.keep_alive =
-        head_.keep_alive && !context_.draining && edit.framing.kind != BodyKind::until_close;
-    edit.client_minor_version = head_.minor_version;
-    edit.stamp = caller_.stamp();
-    edit.set = fields;
-    return serialize_answer_head(200, "text/event-stream", 0, edit).value();
-}
-
-asio::awaitable<void> Exchange::end_begun(RelayOutcome& out) {
-    if (!out.error || out.error->is(Errc::cancelled)) {
+asio::awaitable<void> Exchange::end_begun() {
+    if (!out_.error || out_.error->is(Errc::cancelled)) {
         co_return;
     }
-    out.head_sent = true;
-    out.status = static_cast<unsigned>(status_of(*out.error));
-    const std::string text = begun_->failure(*out.error, out.bytes > 0);
+    out_.head_sent = true;
+    out_.status = static_cast<unsigned>(status_of(*out_.error));
+    const std::string text = begun_->failure(*out_.error, out_.bytes > 0);
     const std::string_view no_head;
     const bool told = co_await tell(no_head, text);
     if (told && stream_framing(head_).kind == BodyKind::until_close) {

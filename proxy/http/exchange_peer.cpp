@@ -1,7 +1,6 @@
 // The exchange with another server: no lease, no start, its own key instead of the client's.
 #include "proxy/http/exchange.hpp"
 #include "proxy/http/tunnel.hpp"
-#include "proxy/upstream/connector.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
@@ -75,20 +74,10 @@ private:
 
 }  // namespace
 
-asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std::string target) {
-    RelayOutcome out;
-    const auto endpoint = parse_endpoint(peer.proxy);
-    if (!endpoint) {
-        out.error = told(endpoint.error(), peer);
-        co_return out;
-    }
-    const auto changed = co_await prepare_body(peer.filters, sent_name_);
-    if (!changed) {
-        out.error = changed.error();
-        co_return out;
-    }
-    const std::string path = endpoint->base_path + target;
-    const std::string host = host_field(*endpoint);
+bool Exchange::write_head(const PeerConfig& peer, const Endpoint& endpoint,
+                          const std::string& target) {
+    const std::string path = endpoint.base_path + target;
+    const std::string host = host_field(endpoint);
     const std::string bearer = "Bearer " + peer.api_key;
     const std::array<Field, 2> key{Field{"Authorization", bearer},
                                    Field{"x-api-key", peer.api_key}};
@@ -101,20 +90,30 @@ asio::awaitable<RelayOutcome> Exchange::run_on_peer(const PeerConfig& peer, std:
     if (!peer.api_key.empty()) {
         edit.set = key;
     }
-    out = co_await converse_with_peer(peer, *endpoint, edit);
-    if (out.error && out.error->blame == Blame::upstream) {
-        out.error = told(*out.error, peer);
+    return write_head(edit);
+}
+
+asio::awaitable<void> Exchange::run_on_peer(const PeerConfig& peer, std::string target) {
+    const auto endpoint = parse_endpoint(peer.proxy);
+    if (!endpoint) {
+        out_.error = told(endpoint.error(), peer);
+        co_return;
     }
-    co_return out;
+    const bool prepared = co_await prepare_body(peer.filters, sent_name_);
+    if (!prepared) {
+        co_return;
+    }
+    co_await converse_with_peer(peer, *endpoint, target);
+    if (out_.error && out_.error->blame == Blame::upstream) {
+        out_.error = told(*out_.error, peer);
+    }
 }
 
 /// Over an idle connection, if there is one and the request could be sent again, or a new one.
-asio::awaitable<RelayOutcome> Exchange::converse_with_peer(const PeerConfig& peer,
-                                                           const Endpoint& endpoint,
-                                                           const RequestEdit& edit) {
+asio::awaitable<void> Exchange::converse_with_peer(const PeerConfig& peer, const Endpoint& endpoint,
+                                                   const std::string& target) {
     const PoolKey key = pool_key(endpoint);
     const ConnectOptions options = connect_options(peer.timeouts);
-    RelayOutcome out;
     for (int attempt = 1; attempt <= attempts_max; ++attempt) {
         std::optional<Wire> upstream;
         if (attempt == 1 && body_.done()) {
@@ -124,30 +123,32 @@ asio::awaitable<RelayOutcome> Exchange::converse_with_peer(const PeerConfig& pee
         if (!reused) {
             auto first = co_await (connect_upstream(endpoint, options) || client_.wait_gone());
             if (first.index() == 1) {
-                out.error = client_left();
-                co_return out;
+                out_.error = client_left();
+                co_return;
             }
             auto& connected = std::get<0>(first);
             if (!connected) {
-                out.error = connected.error();
-                co_return out;
+                out_.error = connected.error();
+                co_return;
             }
             upstream.emplace(std::move(*connected));
         }
-        std::optional<AtPeer> at_peer(std::in_place, context_);
-        out = co_await converse(*upstream, edit, peer.timeouts.response_header);
-        at_peer.reset();
-        if (out.tunnel) {  // has no end of its own
-            co_await run_tunnel(*upstream, client_, config_->limits, *out.tunnel);
-            co_return out;
+        if (!write_head(peer, endpoint, target)) {
+            co_return;
         }
-        if (reused && may_repeat(out, *upstream)) {
+        std::optional<AtPeer> at_peer(std::in_place, context_);
+        co_await converse(*upstream, peer.timeouts.response_header);
+        at_peer.reset();
+        if (out_.tunnel) {  // has no end of its own
+            co_await run_tunnel(*upstream, client_, config_->limits, *out_.tunnel);
+            co_return;
+        }
+        if (reused && may_repeat(*upstream)) {
             continue;
         }
-        keep(*upstream, out, key, pool_rule(peer.timeouts));
-        co_return out;
+        keep(*upstream, key, pool_rule(peer.timeouts));
+        co_return;
     }
-    co_return out;
 }
 
 }  // namespace corral::http

@@ -28,6 +28,12 @@ public:
 
     /// The same for bytes of the body that were held: one chunk, where the body leaves in chunks.
     [[nodiscard]] std::span<asio::const_buffer> gather(std::string_view held, bool end);
+    /// What was gathered has been sent: the head's text is needed no more.
+    void has_left() noexcept {
+        if (!head_.empty()) {
+            std::string().swap(head_);
+        }
+    }
 
 private:
     void begin();

@@ -1,11 +1,7 @@
 #include "proxy/http/relay.hpp"
 
-#include "proxy/http/body_reader.hpp"
 #include "proxy/http/chunked.hpp"
-#include "proxy/http/error_excerpt.hpp"
 #include "proxy/http/loading_stream.hpp"
-#include "proxy/http/outgoing.hpp"
-#include "proxy/http/stream_tap.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -154,103 +150,6 @@ ResponseEdit edit_for(const ResponseHead& head, const RequestHead& request, bool
     return edit;
 }
 
-/// What a metered answer says of itself, read while it passes. Writes it down when it ends, however
-/// it ends.
-class Meter {
-public:
-    Meter(const ResponseHead& head, RelayOutcome& out) : out_(out) {
-        if (out.metered && head.status == 200) {
-            tap_ = StreamTap(head.fields.find("content-type").value_or(""),
-                             head.fields.find("content-encoding").value_or(""));
-        } else if (out.metered) {
-            excerpt_.emplace();
-        }
-    }
-    ~Meter() {
-        out_.usage = tap_.finish();
-        if (excerpt_) {
-            out_.upstream_error = excerpt_->message();
-        }
-    }
-    Meter(const Meter&) = delete;
-    Meter& operator=(const Meter&) = delete;
-
-    void feed(std::span<const Piece> pieces) {
-        for (const Piece& piece : pieces) {
-            excerpt_ ? excerpt_->feed(piece.payload) : tap_.feed(piece.payload);
-        }
-    }
-
-private:
-    RelayOutcome& out_;
-    StreamTap tap_;
-    std::optional<ErrorExcerpt> excerpt_;
-};
-
-/// Head and body to the client, each piece as soon as it is there. What fails stands in `out`.
-asio::awaitable<void> relay_message(Wire& upstream, Wire& client, const ResponseHead& head,
-                                    Outgoing outgoing, Duration write_timeout, RelayOutcome& out) {
-    BodyReader body(upstream, head.framing, Blame::upstream);
-    Meter meter(head, out);
-    std::vector<Piece> pieces;
-    while (true) {
-        pieces.clear();
-        if (auto taken = body.take(pieces); !taken) {
-            out.error = taken.error();
-            co_return;
-        }
-        auto left = outgoing.gather(pieces, body.done());
-        if (!left.empty()) {
-            out.head_sent = true;
-            auto written = client.write_now(left);
-            if (!written) {
-                client.set_write_deadline(Clock::now() + write_timeout);
-                written = co_await client.write(left);
-                client.set_write_deadline(TimePoint::max());
-            }
-            if (*written) {
-                if (*written == asio::error::timed_out) {
-                    client.close(true);  // or the system would keep what was not taken, for minutes
-                }
-                out.error = Error(Errc::cancelled, Blame::client, written->message());
-                co_return;
-            }
-        }
-        meter.feed(pieces);
-        out.bytes = body.bytes();
-        if (body.done()) {
-            co_return;
-        }
-        if (!body.starved()) {
-            continue;
-        }
-        error_code ec;
-        if (head.framing.kind != BodyKind::content_length) {
-            client.watch_without_buffer();  // a stream may be silent for long
-            ec = asio::error::timed_out;
-            if (body.bytes() > 0) {
-                upstream.set_deadline(Clock::now() + stream_busy_time);
-                ec = co_await upstream.fill();
-                upstream.set_deadline(TimePoint::max());
-            }
-            if (ec == asio::error::timed_out) {  // and then needs no buffer on this side, either
-                ec = co_await upstream.fill_when_readable();
-            }
-        } else {
-            ec = co_await upstream.fill();
-        }
-        if (ec == asio::error::eof) {
-            if (auto ended = body.end_of_input(); !ended) {
-                out.error = ended.error();
-                co_return;
-            }
-        } else if (ec) {
-            out.error = upstream_ended(ec, "in the middle of its answer");
-            co_return;
-        }
-    }
-}
-
 }  // namespace
 
 Framing stream_framing(const RequestHead& request) noexcept {
@@ -259,67 +158,183 @@ Framing stream_framing(const RequestHead& request) noexcept {
     return out;
 }
 
-asio::awaitable<void> relay_answer(Wire& upstream, Wire& client, const RequestHead& request,
-                                   AnswerStamp stamp, const Limits& limits, bool keep_alive,
-                                   RelayOutcome& out) {
-    AnswerHead reader(upstream, request, limits);
-    const bool has_begun = out.head_sent;
+Meter::Meter(const ResponseHead& head) {
+    if (head.status == 200) {
+        tap_ = StreamTap(head.fields.find("content-type").value_or(""),
+                         head.fields.find("content-encoding").value_or(""));
+    } else {
+        excerpt_ = std::make_unique<ErrorExcerpt>();
+    }
+}
+
+void Meter::feed(std::span<const Piece> pieces) {
+    for (const Piece& piece : pieces) {
+        excerpt_ ? excerpt_->feed(piece.payload) : tap_.feed(piece.payload);
+    }
+}
+
+void Meter::finish(RelayOutcome& out) {
+    out.usage = tap_.finish();
+    if (excerpt_) {
+        out.upstream_error = excerpt_->message();
+    }
+}
+
+asio::awaitable<void> Relay::begin(const RequestHead& request, AnswerStamp stamp, bool keep_alive) {
+    AnswerHead reader(upstream_, request, limits_);
     auto head = reader.look();
     while (!head || (*head && (*head)->is_interim())) {
-        out.interim_seen = reader.interim_seen();
+        out_.interim_seen = reader.interim_seen();
         if (!head) {
-            const auto ec = co_await upstream.fill();
+            const auto ec = co_await upstream_.fill();
             if (ec) {
-                out.error = head_not_read(ec);
+                out_.error = head_not_read(ec);
                 co_return;
             }
-        } else if (is_for_client(**head, request, has_begun)) {
-            const auto ec = co_await pass_on_interim(client, **head, limits.write_timeout);
+        } else if (is_for_client(**head, request, out_.head_sent)) {
+            const auto ec = co_await pass_on_interim(client_, **head, limits_.write_timeout);
             if (ec) {
-                out.error = Error(Errc::cancelled, Blame::client, ec.message());
+                out_.error = Error(Errc::cancelled, Blame::client, ec.message());
                 co_return;
             }
         }
         head = reader.look();
     }
     if (!*head) {
-        out.error = head->error();
+        out_.error = head->error();
         co_return;
     }
     const ResponseHead& answer = **head;
-    upstream.set_deadline(TimePoint::max());
-    out.status = answer.status;
-    if (has_begun && !is_event_stream(answer)) {
-        out.error = co_await read_unfit(upstream, answer);
+    upstream_.set_deadline(TimePoint::max());
+    out_.status = answer.status;
+    if (out_.head_sent && !is_event_stream(answer)) {
+        out_.error = co_await read_unfit(upstream_, answer);
         co_return;
     }
-    ResponseEdit edit = edit_for(answer, request, keep_alive, has_begun);
+    answer_with(answer, request, stamp, keep_alive);
+}
+
+void Relay::answer_with(const ResponseHead& head, const RequestHead& request, AnswerStamp stamp,
+                        bool keep_alive) {
+    const bool has_begun = out_.head_sent;
+    ResponseEdit edit = edit_for(head, request, keep_alive, has_begun);
     edit.stamp = stamp;
-    auto head_text = serialize_response_head(answer, edit);
+    auto head_text = serialize_response_head(head, edit);
     if (!head_text) {
-        out.error = head_text.error();
-        co_return;
+        out_.error = head_text.error();
+        return;
     }
     if (has_begun) {
         head_text->clear();
     }
     if (edit.upgrade) {
-        client.unwatch();  // from its 101 on, a client that ends its side has not gone
+        client_.unwatch();  // from its 101 on, a client that ends its side has not gone
     }
-    Outgoing outgoing(edit.framing.kind == BodyKind::chunked, std::move(*head_text));
-    co_await relay_message(upstream, client, answer, std::move(outgoing), limits.write_timeout,
-                           out);
-    if (edit.upgrade) {
-        if (!out.error) {
-            out.tunnel.emplace();
+    if (out_.metered) {
+        meter_ = Meter(head);
+    }
+    body_.emplace(upstream_, head.framing, Blame::upstream);
+    outgoing_ = Outgoing(edit.framing.kind == BodyKind::chunked, std::move(*head_text));
+    stream_ = head.framing.kind != BodyKind::content_length;
+    upgrade_ = edit.upgrade;
+    // Nothing but a reset tells a client without framing that the answer was cut.
+    cut_by_reset_ = edit.framing.kind == BodyKind::until_close && !has_begun;
+    client_keep_alive_ = edit.keep_alive;
+    upstream_keep_alive_ = head.keep_alive;
+}
+
+/// What has come and is to be sent now.
+std::span<asio::const_buffer> Relay::next() {
+    pieces_.clear();
+    if (auto taken = body_->take(pieces_); !taken) {
+        out_.error = taken.error();
+        return {};
+    }
+    return outgoing_.gather(pieces_, body_->done());
+}
+
+void Relay::client_failed(const error_code& ec) {
+    if (ec == asio::error::timed_out) {
+        client_.close(true);  // or the system would keep what was not taken, for minutes
+    }
+    out_.error = Error(Errc::cancelled, Blame::client, ec.message());
+}
+
+/// Which may be the end of a body that lasts as long as the connection.
+void Relay::upstream_failed(const error_code& ec) {
+    if (ec != asio::error::eof) {
+        out_.error = upstream_ended(ec, "in the middle of its answer");
+    } else if (auto ended = body_->end_of_input(); !ended) {
+        out_.error = ended.error();
+    }
+}
+
+/// Takes down what was passed on; false when that was all.
+bool Relay::account() {
+    if (out_.metered) {
+        meter_.feed(pieces_);
+    }
+    out_.bytes = body_->bytes();
+    return !body_->done();
+}
+
+asio::awaitable<void> Relay::go_on() {
+    bool goes_on = body_.has_value();
+    while (goes_on) {
+        auto left = next();
+        if (!left.empty()) {
+            out_.head_sent = true;
+            auto written = client_.write_now(left);
+            if (!written) {
+                client_.set_write_deadline(Clock::now() + limits_.write_timeout);
+                written = co_await client_.write(left);
+                client_.set_write_deadline(TimePoint::max());
+            }
+            outgoing_.has_left();
+            if (*written) {
+                client_failed(*written);
+            }
         }
-        co_return;
+        goes_on = !out_.error && account();
+        if (!goes_on || !body_->starved()) {
+            continue;
+        }
+        error_code ec = asio::error::timed_out;
+        if (stream_) {
+            client_.watch_without_buffer();
+        }
+        if (!stream_ || body_->bytes() > 0) {
+            upstream_.set_deadline(stream_ ? Clock::now() + stream_busy_time : TimePoint::max());
+            ec = co_await upstream_.fill();
+            upstream_.set_deadline(TimePoint::max());
+        }
+        if (stream_ && ec == asio::error::timed_out) {
+            ec = co_await upstream_.fill_when_readable();
+        }
+        if (ec) {
+            upstream_failed(ec);
+            goes_on = !out_.error;
+        }
     }
-    if (out.error && edit.framing.kind == BodyKind::until_close && !has_begun) {
-        client.close(true);  // nothing but a reset tells such a client that the answer was cut
+    end();
+}
+
+void Relay::end() {
+    if (!body_) {
+        return;
     }
-    out.client_keep_alive = !out.error && edit.keep_alive;
-    out.upstream_keep_alive = !out.error && answer.keep_alive && upstream.in().empty();
+    meter_.finish(out_);
+    if (upgrade_) {
+        if (!out_.error) {
+            out_.tunnel.emplace();
+        }
+        return;
+    }
+    if (out_.error && cut_by_reset_) {
+        client_.close(true);
+    }
+    out_.client_keep_alive = !out_.error && client_keep_alive_;
+    out_.upstream_keep_alive = !out_.error && upstream_keep_alive_ && upstream_.in().empty();
 }
 
 }  // namespace corral::http

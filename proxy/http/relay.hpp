@@ -4,8 +4,12 @@
 
 #include "core/config.hpp"
 #include "core/error.hpp"
+#include "proxy/http/body_reader.hpp"
+#include "proxy/http/error_excerpt.hpp"
 #include "proxy/http/head_rules.hpp"
 #include "proxy/http/header_edit.hpp"
+#include "proxy/http/outgoing.hpp"
+#include "proxy/http/stream_tap.hpp"
 #include "proxy/http/tunnel.hpp"
 #include "proxy/http/usage.hpp"
 #include "proxy/http/wire.hpp"
@@ -13,8 +17,11 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace corral::http {
 
@@ -36,16 +43,61 @@ struct RelayOutcome {
 /// How a stream without a length goes to the client that asked so.
 [[nodiscard]] Framing stream_framing(const RequestHead& request) noexcept;
 
-/// Reads the answer to `request` from `upstream` and writes it to `client`; of a 101 the head, what
-/// follows is the caller's (tunnel.hpp). `stamp` goes on its head; `keep_alive` says whether the
-/// client's connection may go on afterwards. `out.status` is set as soon as the answer's head is
-/// there; a deadline of `upstream` for reading holds until then. With `out.head_sent` set the
-/// answer has begun already, as an event stream in stream_framing(): it goes on with the events of
-/// this one, and any other answer is an error with the words of unfit_answer(). All of them are
-/// borrowed from the exchange's frame, which outlives the call.
-[[nodiscard]] asio::awaitable<void> relay_answer(Wire& upstream, Wire& client,
-                                                 const RequestHead& request, AnswerStamp stamp,
-                                                 const Limits& limits, bool keep_alive,
-                                                 RelayOutcome& out);
+/// What a metered answer says of itself, read while it passes.
+class Meter {
+public:
+    Meter() = default;
+    explicit Meter(const ResponseHead& head);
+    void feed(std::span<const Piece> pieces);
+    /// Writes down what was said, once the answer has ended, however it did.
+    void finish(RelayOutcome& out);
+
+private:
+    StreamTap tap_;
+    std::unique_ptr<ErrorExcerpt> excerpt_;  ///< of an answer that is an error
+};
+
+/// One answer on its way from `upstream` to `client`: begin(), then go_on(). A stream may be silent
+/// for hours, so that what only its begin needs stands in begin() and is gone afterwards. What is
+/// borrowed stands in the exchange, which outlives it. `out` says how it went; what fails stands
+/// there, too.
+class Relay {
+public:
+    Relay(Wire& upstream, Wire& client, const Limits& limits, RelayOutcome& out)
+        : upstream_(upstream), client_(client), limits_(limits), out_(out) {}
+
+    /// Reads the head of the answer to `request` and decides what the client gets. `stamp` goes on
+    /// the head; `keep_alive` says whether the client's connection may go on afterwards.
+    /// `out.status` is set as soon as the answer's head is there; a deadline of `upstream` for
+    /// reading holds until then. With `out.head_sent` set the answer has begun already, as an event
+    /// stream in stream_framing(): it goes on with the events of this one, and any other answer is
+    /// an error with the words of unfit_answer().
+    [[nodiscard]] asio::awaitable<void> begin(const RequestHead& request, AnswerStamp stamp,
+                                              bool keep_alive);
+    /// Head and body to the client, each piece as soon as it is there; of a 101 the head, what
+    /// follows is the caller's (tunnel.hpp). Does nothing after a begin() that failed.
+    [[nodiscard]] asio::awaitable<void> go_on();
+
+private:
+    void answer_with(const ResponseHead& head, const RequestHead& request, AnswerStamp stamp,
+                     bool keep_alive);
+    [[nodiscard]] std::span<asio::const_buffer> next();
+    [[nodiscard]] bool account();
+    void client_failed(const error_code& ec);
+    void upstream_failed(const error_code& ec);
+    void end();
+
+    Wire& upstream_;
+    Wire& client_;
+    const Limits& limits_;
+    RelayOutcome& out_;
+    std::optional<BodyReader> body_;  ///< empty: there is nothing to go on with
+    Outgoing outgoing_{false, {}};
+    std::vector<Piece> pieces_;
+    Meter meter_;
+    bool stream_ = false;  ///< may be silent for long
+    bool upgrade_ = false, cut_by_reset_ = false;
+    bool client_keep_alive_ = false, upstream_keep_alive_ = false;
+};
 
 }  // namespace corral::http

@@ -89,43 +89,56 @@ public:
           config_(context_->fleet.config()),
           seat_(std::move(seat)) {}
 
-    asio::awaitable<void> run() {
+    /// Owns the session. A stream may keep all of these coroutines for hours: what only a step of a
+    /// request needs stands in a coroutine or a function of its own.
+    static asio::awaitable<void> run(std::unique_ptr<Session> session) {
+        Session& self = *session;
         bool goes_on = true;
-        if (client_.tls() != nullptr) {
-            goes_on = co_await shake_hands_with_client();
+        if (self.client_.tls() != nullptr) {
+            goes_on = co_await self.shake_hands_with_client();
         }
-        Duration patience = config_->limits.head_timeout;  // for the first byte of all
-        while (goes_on && client_.is_open() && !context_->draining) {
-            config_ = context_->fleet.config();
-            const bool begins = co_await next_request_begins(patience);
-            patience = config_->limits.keep_alive_timeout;
-            if (!begins) {
-                break;
+        Duration patience = self.config_->limits.head_timeout;  // for the first byte of all
+        while (goes_on && self.client_.is_open() && !self.context_->draining) {
+            self.config_ = self.context_->fleet.config();
+            goes_on = co_await self.next_request_begins(patience);
+            patience = self.config_->limits.keep_alive_timeout;
+            if (goes_on && !self.take_head()) {
+                goes_on = co_await self.read_head();
             }
-            HeadScanner scanner(config_->limits, HeadOf::request);
-            auto head = look_for_head(scanner);
-            if (!head) {
-                head = co_await read_head(scanner);
+            if (goes_on && self.seat_.kind() != Seats::Kind::seat) {
+                goes_on = false;
+                co_await self.refuse_for_want_of_seat();
             }
-            if (!*head) {
-                if (!head->error().is(Errc::cancelled)) {
-                    co_await refuse_connection(head->error());
-                }
-                break;
+            if (goes_on) {
+                goes_on = co_await self.serve();
+                self.head_.reset();
             }
-            if (seat_.kind() != Seats::Kind::seat) {
-                Error full = no_seat();  // the server says it in the log, for many of them
-                const auto id = context_->request_ids.make();
-                co_await answer_and_close(std::move(full), id);
-                break;
-            }
-            goes_on = co_await serve(**head);
         }
         log::flush();  // whoever sees the connection end finds in the log why
-        client_.close();
+        self.client_.close();
     }
 
 private:
+    /// All that serve() knows of its request.
+    struct Request {
+        explicit Request(Session& session)
+            : made_id(session.context_->request_ids.make()),
+              caller(session.context_->access(session.config_)
+                         .caller(*session.head_, session.peer_, session.client_.tls() != nullptr,
+                                 {made_id.data(), made_id.size()})),
+              exchange(session.client_, *session.head_, caller, *session.context_, session.config_),
+              dispatch(*session.context_, session.config_, *session.head_, caller) {}
+
+        const TimePoint begun = Clock::now();
+        const api::RequestIds::Text made_id;
+        const api::Caller caller;
+        Account account;
+        Exchange exchange;
+        const Dispatch dispatch;
+        Step step = dispatch.first(account.model);
+        bool keep_alive = false;
+    };
+
     /// False: the client is no good, and has been told so where that is possible.
     asio::awaitable<bool> shake_hands_with_client() {
         const IdlePlace place(context_->idle, client_);
@@ -180,43 +193,66 @@ private:
         co_return !ec && client_.is_open();
     }
 
-    /// The head, or what is wrong with it, from what has come; nullopt: more is needed.
-    std::optional<Result<RequestHead>> look_for_head(HeadScanner& scanner) {
+    /// The next head, if what has come is one and it is clean; else read_head() it is.
+    bool take_head() {
+        HeadScanner scanner(config_->limits, HeadOf::request);
+        const auto looked = look_for_head(scanner);
+        return looked && *looked;
+    }
+
+    /// Whether the head is clean, from what has come; nullopt: more is needed.
+    std::optional<Result<void>> look_for_head(HeadScanner& scanner) {
         auto scan = scanner.scan(client_.in().data());
         if (scan.state == HeadScan::State::refused) {
-            return Result<RequestHead>(std::move(*scan.error));
+            return Result<void>(std::move(*scan.error));
         }
         if (scan.state != HeadScan::State::complete) {
             return std::nullopt;
         }
         auto head = parse_request_head(scanner.clean(client_.in().data()));
-        if (head) {
-            client_.in().consume(scan.bytes);
+        if (!head) {
+            return Result<void>(head.error());
         }
-        return head;
+        client_.in().consume(scan.bytes);
+        head_ = std::move(*head);
+        return Result<void>();
     }
 
-    /// `cancelled` when the client ended the connection before or in the middle of a head.
-    asio::awaitable<Result<RequestHead>> read_head(HeadScanner& scanner) {
+    /// Waits for the rest of it. False: it is not clean, and the client was told so, or the client
+    /// ended the connection before or in the middle of it.
+    asio::awaitable<bool> read_head() {
+        HeadScanner scanner(config_->limits, HeadOf::request);
         client_.set_deadline(Clock::now() + within(config_->limits.head_timeout));
-        while (true) {
+        auto head = look_for_head(scanner);
+        while (!head) {
             const auto ec = co_await client_.fill();
-            if (ec == asio::error::timed_out && !client_.in().empty()) {
-                co_return Error(Errc::timed_out, Blame::client,
-                                "the request's head did not arrive in time");
-            }
-            if (ec == asio::error::no_buffer_space) {
-                co_return Error(Errc::head_too_large, Blame::client, "the head is too large");
-            }
             if (ec) {
-                co_return Error(Errc::cancelled, Blame::client, ec.message());
-            }
-            auto head = look_for_head(scanner);
-            if (head) {
-                client_.set_deadline(TimePoint::max());
-                co_return std::move(*head);
+                head = head_not_read(ec);
+            } else {
+                head = look_for_head(scanner);
             }
         }
+        client_.set_deadline(TimePoint::max());
+        if (!*head && !head->error().is(Errc::cancelled)) {
+            co_await refuse_connection(head->error());
+        }
+        co_return head->has_value();
+    }
+
+    Error head_not_read(const error_code& ec) {
+        if (ec == asio::error::timed_out && !client_.in().empty()) {
+            return {Errc::timed_out, Blame::client, "the request's head did not arrive in time"};
+        }
+        if (ec == asio::error::no_buffer_space) {
+            return {Errc::head_too_large, Blame::client, "the head is too large"};
+        }
+        return {Errc::cancelled, Blame::client, ec.message()};
+    }
+
+    asio::awaitable<void> refuse_for_want_of_seat() {
+        Error full = no_seat();  // the server says it in the log, for many of them
+        const auto id = context_->request_ids.make();
+        co_await answer_and_close(std::move(full), id);
     }
 
     /// After a framing error nothing that follows on this connection can be trusted.
@@ -241,61 +277,81 @@ private:
         }
     }
 
-    /// One request. True when the connection can serve another.
-    asio::awaitable<bool> serve(const RequestHead& head) {
+    /// One request, of which the head is there. True when the connection can serve another.
+    asio::awaitable<bool> serve() {
         config_ = context_->fleet.config();  // another one, perhaps, than while the client was idle
         context_->profile.follow(*config_);
-        const TimePoint begun = Clock::now();
         ++context_->requests;
-        const auto made_id = context_->request_ids.make();
-        const std::string_view id(made_id.data(), made_id.size());
-        const api::Caller caller =
-            context_->access(config_).caller(head, peer_, client_.tls() != nullptr, id);
-        Account account;
-        Exchange exchange(client_, head, caller, *context_, config_);
-        const Dispatch dispatch(*context_, config_, head, caller);
-        Step step = dispatch.first(account.model);
-        if (const auto* by_body = std::get_if<NamedByBody>(&step)) {
-            auto name = exchange.find_model_now();
-            if (!name) {
-                name = co_await exchange.find_model();
-            }
-            step = dispatch.named(*by_body, *name, exchange.body_is_json(), account.model);
+        Request request(*this);
+        if (std::holds_alternative<NamedByBody>(request.step) && !find_model_now(request)) {
+            co_await find_model(request);
         }
-        bool keep_alive = false;
-        if (auto* forward = std::get_if<Forward>(&step)) {
-            RelayOutcome outcome = co_await run(*forward, exchange);
-            if (exchange.has_begun()) {
-                co_await exchange.end_begun(outcome);
+        if (auto* forward = std::get_if<Forward>(&request.step)) {
+            co_await run(*forward, request.exchange);
+            if (request.exchange.has_begun()) {
+                co_await request.exchange.end_begun();
             }
-            keep_alive = close_account(outcome, account);
-            if (must_answer(outcome)) {
-                step = *outcome.error;
-            } else if (!outcome.error && !exchange.body_done()) {
+            request.keep_alive = close_account(request.exchange.outcome(), request.account);
+            if (must_answer(request.exchange.outcome())) {
+                request.step = *request.exchange.outcome().error;
+            } else if (!request.exchange.outcome().error && !request.exchange.body_done()) {
                 // An early answer: a reset would take it from a client that still sends.
                 co_await linger_and_close(client_);
             }
-        } else if (const auto* control = std::get_if<ToControl>(&step)) {
-            api::Control room(*context_, config_, head, exchange);
-            auto answer = co_await room.answer(control->match, account.model);
-            step = answer ? Step(std::move(*answer)) : Step(answer.error());
+        } else if (std::holds_alternative<ToControl>(request.step)) {
+            co_await control(request);
         }
-        if (const auto* error = std::get_if<Error>(&step)) {
-            keep_alive = co_await fail(*error, head, caller, exchange, account);
-        } else if (const auto* answer = std::get_if<Answer>(&step)) {
-            keep_alive = co_await reply(*answer, head, caller, exchange, account);
+        if (std::holds_alternative<Error>(request.step) ||
+            std::holds_alternative<Answer>(request.step)) {
+            request.keep_alive = co_await answer(request);
         }
-        const auto took = std::chrono::duration_cast<Duration>(Clock::now() - begun);
+        log_request(request);
+        co_return request.keep_alive;
+    }
+
+    void log_request(const Request& request) const {
+        const Account& account = request.account;
+        const auto took = std::chrono::duration_cast<Duration>(Clock::now() - request.begun);
         log::access().info(
             "request req={} client={} method={} path={} model={} status={} bytes={}{} ms={}",
-            caller.id, caller.sender.client, log::clean(head.method, 32),
-            log::clean(path_of(head.target), 256), log::value(account.model, 128), account.status,
+            request.caller.id, request.caller.sender.client, log::clean(head_->method, 32),
+            log::clean(path_of(head_->target), 256), log::value(account.model, 128), account.status,
             account.bytes, account.more, took.count());
-        co_return keep_alive;
+    }
+
+    /// The model that the body names decides what to do. False: more of the body has to come.
+    static bool find_model_now(Request& request) {
+        const auto name = request.exchange.find_model_now();
+        if (name) {
+            follow_name(request, *name);
+        }
+        return name.has_value();
+    }
+
+    static asio::awaitable<void> find_model(Request& request) {
+        const auto name = co_await request.exchange.find_model();
+        follow_name(request, name);
+    }
+
+    static void follow_name(Request& request, const Result<std::string>& name) {
+        const NamedByBody by_body = std::get<NamedByBody>(std::move(request.step));
+        request.step = request.dispatch.named(by_body, name, request.exchange.body_is_json(),
+                                              request.account.model);
+    }
+
+    asio::awaitable<void> control(Request& request) {
+        const ToControl control = std::get<ToControl>(std::move(request.step));
+        api::Control room(*context_, config_, *head_, request.exchange);
+        auto answer = co_await room.answer(control.match, request.account.model);
+        if (answer) {
+            request.step = std::move(*answer);
+        } else {
+            request.step = answer.error();
+        }
     }
 
     /// Not a coroutine itself: it gives that of the exchange.
-    static asio::awaitable<RelayOutcome> run(Forward& forward, Exchange& exchange) {
+    static asio::awaitable<void> run(Forward& forward, Exchange& exchange) {
         const Destination& to = forward.to;
         exchange.set_metered(forward.metered);
         exchange.set_use(forward.use);
@@ -335,35 +391,39 @@ private:
         return false;
     }
 
-    asio::awaitable<bool> fail(const Error& error, const RequestHead& head,
-                               const api::Caller& caller, Exchange& exchange, Account& account) {
-        if (error.is(Errc::cancelled)) {
-            account.status = 499;
-            co_return false;
+    /// Sends an answer of our own, or an error as one.
+    asio::awaitable<bool> answer(Request& request) {
+        if (const auto* error = std::get_if<Error>(&request.step)) {
+            if (error->is(Errc::cancelled)) {
+                request.account.status = 499;
+                co_return false;
+            }
+            Answer told = answer_of(*error, &*head_);
+            if (told.status >= 500) {
+                spdlog::warn("request failed status={} model={} reason=\"{}\"", told.status,
+                             log::value(request.account.model, 128),
+                             log::clean(error->detail, 2048));
+            }
+            request.step = std::move(told);
         }
-        const Answer answer = answer_of(error, &head);
-        if (answer.status >= 500) {
-            spdlog::warn("request failed status={} model={} reason=\"{}\"", answer.status,
-                         log::value(account.model, 128), log::clean(error.detail, 2048));
-        }
-        co_return co_await reply(answer, head, caller, exchange, account);
+        const bool keep_alive = co_await reply(std::get<Answer>(request.step), request);
+        co_return keep_alive;
     }
 
-    /// Sends an answer of our own. The connection goes on only when the body was read to its end.
-    asio::awaitable<bool> reply(const Answer& answer, const RequestHead& head,
-                                const api::Caller& caller, Exchange& exchange, Account& account) {
-        account.status = static_cast<unsigned>(answer.status);
-        account.bytes = answer.body.size();
-        const bool clean = exchange.skip_rest();
-        const bool keep_alive = clean && head.keep_alive && !context_->draining;
-        const AnswerStamp stamp = caller.stamp();
+    /// The connection goes on only when the body was read to its end.
+    asio::awaitable<bool> reply(const Answer& answer, Request& request) {
+        request.account.status = static_cast<unsigned>(answer.status);
+        request.account.bytes = answer.body.size();
+        const bool clean = request.exchange.skip_rest();
+        const bool keep_alive = clean && head_->keep_alive && !context_->draining;
+        const AnswerStamp stamp = request.caller.stamp();
         if (answer.source) {
             const StreamedAnswer done = co_await write_stream(
-                client_, answer, head, stamp, keep_alive, config_->limits.write_timeout);
-            account.bytes = done.bytes;
+                client_, answer, *head_, stamp, keep_alive, config_->limits.write_timeout);
+            request.account.bytes = done.bytes;
             co_return done.complete&& keep_alive;
         }
-        const bool sent = co_await write_answer(client_, answer, &head, stamp, keep_alive,
+        const bool sent = co_await write_answer(client_, answer, &*head_, stamp, keep_alive,
                                                 config_->limits.write_timeout);
         if (sent && !clean) {
             co_await linger_and_close(client_);
@@ -376,6 +436,7 @@ private:
     std::shared_ptr<SessionContext> context_;
     std::shared_ptr<const Config> config_;
     Seats::Seat seat_;
+    std::optional<RequestHead> head_;  ///< of the request that is being served
 };
 
 }  // namespace
@@ -397,9 +458,8 @@ const PathPatterns& SessionContext::ignored_paths(const std::shared_ptr<const Co
 
 asio::awaitable<void> run_session(Socket socket, std::unique_ptr<TlsLayer> tls, std::string peer,
                                   Seats::Seat seat, std::shared_ptr<SessionContext> context) {
-    Session session(std::move(socket), std::move(tls), std::move(peer), std::move(seat),
-                    std::move(context));
-    co_await session.run();
+    return Session::run(std::make_unique<Session>(
+        std::move(socket), std::move(tls), std::move(peer), std::move(seat), std::move(context)));
 }
 
 }  // namespace corral::http

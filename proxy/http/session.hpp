@@ -70,8 +70,8 @@ private:
 };
 
 /// Serves one connection until it ends; one that has no seat gets a 503 and no more. Never throws
-/// for what a peer does. `peer` is the client's address, `tls` nullptr for plain HTTP. Parameters
-/// by value: it is a coroutine; the context is kept alive by the pointer.
+/// for what a peer does. `peer` is the client's address, `tls` nullptr for plain HTTP. The context
+/// is kept alive by the pointer.
 [[nodiscard]] asio::awaitable<void> run_session(Socket socket, std::unique_ptr<TlsLayer> tls,
                                                 std::string peer, Seats::Seat seat,
                                                 std::shared_ptr<SessionContext> context);
