@@ -55,7 +55,7 @@ Exchange::Exchange(Wire& client, const RequestHead& head, const api::Caller& cal
       context_(context),
       config_(std::move(config)),
       body_(client, head.framing, Blame::client),
-      scanner_(head.fields),
+      scanner_(std::make_unique<BodyModel>(head.fields)),
       leaves_(head.framing) {}
 
 Exchange::~Exchange() {
@@ -72,7 +72,7 @@ std::optional<Result<std::string>> Exchange::find_model_now() {
         }
     }
     scanning_ = true;
-    while (!scanner_.has_model() && !body_.done()) {
+    while (!scanner_->has_model() && !body_.done()) {
         if (body_.starved()) {
             return std::nullopt;
         }
@@ -88,8 +88,8 @@ std::optional<Result<std::string>> Exchange::find_model_now() {
             return Result<std::string>(taken.error());
         }
     }
-    if (scanner_.has_model() && !scanner_.model().empty()) {
-        return Result<std::string>(std::string(scanner_.model()));
+    if (scanner_->has_model() && !scanner_->model().empty()) {
+        return Result<std::string>(std::string(scanner_->model()));
     }
     return Result<std::string>(
         Error(Errc::model_missing, Blame::client,
@@ -153,13 +153,13 @@ Result<void> Exchange::scan_pieces() {
         return {};
     }
     for (const auto& piece : pieces_) {
-        if (scanner_.feed(piece.payload) == Verdict::malformed) {
-            return scanner_.error();
+        if (scanner_->feed(piece.payload) == Verdict::malformed) {
+            return scanner_->error();
         }
     }
     // No body at all names no model, whatever its framing; it is not malformed.
-    if (body_.done() && body_.bytes() != 0 && scanner_.finish() == Verdict::malformed) {
-        return scanner_.error();
+    if (body_.done() && body_.bytes() != 0 && scanner_->finish() == Verdict::malformed) {
+        return scanner_->error();
     }
     return {};
 }
@@ -284,8 +284,9 @@ asio::awaitable<void> Exchange::converse(Wire& upstream, Duration head_timeout) 
     if (body_.done() || *written) {
         bound_wait_for_head(upstream, out_, head_timeout);
         co_await begin(relay);
-        if (out_.status != 0) {  // it was answered, and may take long: it is not sent again
+        if (out_.status != 0) {  // it was answered, which may take long, and is not sent again
             release_held();
+            scanner_.reset();
         }
         co_await relay.go_on();
         end_unread_request(upstream);
@@ -300,7 +301,7 @@ asio::awaitable<void> Exchange::converse(Wire& upstream, Duration head_timeout) 
     if (client_gone_ && out_.error) {
         out_.error = client_left();
     } else if (refusal_) {
-        out_.error = std::move(refusal_);
+        out_.error = std::move(*refusal_);
     }
 }
 
@@ -315,7 +316,7 @@ asio::awaitable<void> Exchange::send_rest(Wire& upstream, Outgoing& outgoing) {
             co_return;
         }
         if (!read) {
-            refusal_ = read.error();
+            refusal_ = std::make_unique<Error>(read.error());
             upstream.close();
             co_return;
         }

@@ -55,8 +55,8 @@ public:
     [[nodiscard]] asio::awaitable<Result<std::string>> read_body(std::size_t bytes_max);
     /// A profile, a selector or a peer has other names for what the body calls its model:
     /// `asked_for` is what setParamsByID goes by, `sent_name` what the body says when it leaves. A
-    /// useModelName goes before that. Comes between find_model and run.
-    void set_names(std::string asked_for, std::string sent_name);
+    /// useModelName goes before that. Comes between find_model and run; borrowed.
+    void set_names(std::string_view asked_for, std::string_view sent_name) noexcept;
     /// The outcome is to have what the answer says of tokens and speed.
     void set_metered(bool metered) noexcept { metered_ = metered; }
     /// What the request does to the model: loads it, keeps it loaded, or neither.
@@ -84,7 +84,7 @@ public:
     /// has_begun().
     [[nodiscard]] asio::awaitable<void> end_begun();
 
-    [[nodiscard]] bool body_is_json() const noexcept { return scanner_.is_json(); }
+    [[nodiscard]] bool body_is_json() const noexcept { return scanner_->is_json(); }
     /// True when the request's body was read to its end: the connection can be used on.
     [[nodiscard]] bool body_done() const noexcept { return body_.done(); }
     /// Takes what has come of the body already; true when that is all.
@@ -139,15 +139,15 @@ private:
     std::shared_ptr<const Config> config_;
     BodyReader body_;
     BodyPace pace_;
-    BodyModel scanner_;
+    std::unique_ptr<BodyModel> scanner_;  ///< gone once the request was answered
     bool scanning_ = false;  ///< the body decides about the model, so all of it is checked
     std::vector<Piece> pieces_;
-    std::string held_;                   ///< body bytes that were read and not sent yet
-    std::size_t held_counted_ = 0;       ///< of them, counted in SessionContext::bytes_held
-    Framing leaves_;                     ///< of the body when it leaves, changed by edits
-    std::string head_text_;              ///< of the request, from write_head() to converse()
-    std::string asked_for_, sent_name_;  ///< set_names; empty: what the body says
-    std::optional<Error> refusal_;       ///< why the rest of the body is not accepted
+    std::string held_;                        ///< body bytes that were read and not sent yet
+    std::size_t held_counted_ = 0;            ///< of them, counted in SessionContext::bytes_held
+    Framing leaves_;                          ///< of the body when it leaves, changed by edits
+    std::string head_text_;                   ///< of the request, from write_head() to converse()
+    std::string_view asked_for_, sent_name_;  ///< set_names; empty: what the body says
+    std::unique_ptr<Error> refusal_;          ///< why the rest of the body is not accepted
     ModelUse use_ = ModelUse::ordinary;
     bool metered_ = false, continued_ = false;  ///< the latter: 100 Continue was sent
     bool client_gone_ = false;

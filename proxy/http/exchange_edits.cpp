@@ -8,27 +8,27 @@
 
 namespace corral::http {
 
-void Exchange::set_names(std::string asked_for, std::string sent_name) {
-    asked_for_ = std::move(asked_for);
-    sent_name_ = std::move(sent_name);
+void Exchange::set_names(std::string_view asked_for, std::string_view sent_name) noexcept {
+    asked_for_ = asked_for;
+    sent_name_ = sent_name;
 }
 
 void Exchange::rename_model(std::string_view name) {
-    if (name.empty() || !scanning_ || !scanner_.has_model() || scanner_.model() == name) {
+    if (name.empty() || !scanning_ || !scanner_->has_model() || scanner_->model() == name) {
         return;
     }
     const auto before = held_.size();
-    if (scanner_.replace_model(held_, name) && leaves_.kind == BodyKind::content_length) {
+    if (scanner_->replace_model(held_, name) && leaves_.kind == BodyKind::content_length) {
         leaves_.length += held_.size() - before;  // may wrap downwards, like the difference
     }
 }
 
 asio::awaitable<Result<void>> Exchange::change_body(const Filters& filters, std::string_view name) {
-    if (!scanning_ || !scanner_.is_json() || !scanner_.has_model()) {
+    if (!scanning_ || !scanner_->is_json() || !scanner_->has_model()) {
         rename_model(name);
         co_return Result<void>();
     }
-    const std::string_view asked_for = asked_for_.empty() ? scanner_.model() : asked_for_;
+    const std::string_view asked_for = asked_for_.empty() ? scanner_->model() : asked_for_;
     auto edits = filter_edits(filters, asked_for);
     if (!edits) {
         co_return edits.error();

@@ -89,7 +89,7 @@ private:
 
 bool Exchange::tells_loading(const ModelConfig& model) const noexcept {
     return (model.send_loading_state || model.loading_keep_alive > Duration::zero()) && scanning_ &&
-           scanner_.is_json() && head_.upgrade.empty();
+           scanner_->is_json() && head_.upgrade.empty();
 }
 
 asio::awaitable<Result<Lease>> Exchange::admit_and_tell(const ModelConfig& model, StreamApi api) {
@@ -139,7 +139,7 @@ asio::awaitable<void> Exchange::LoadingWait::tell_loading(StreamApi api) {
         give_up_.cancel();
         co_return;
     }
-    if (!exchange_.body_.done() || !exchange_.scanner_.stream()) {
+    if (!exchange_.body_.done() || !exchange_.scanner_->stream()) {
         co_return;
     }
     const bool events = model_.send_loading_state && api != StreamApi::other;
@@ -161,7 +161,7 @@ asio::awaitable<void> Exchange::LoadingWait::tell_loading(StreamApi api) {
             head_text = begun_head();
             begun = std::make_unique<LoadingStream>(api, unique_id(exchange_.context_.requests),
                                                     unix_seconds(),
-                                                    std::string(exchange_.scanner_.model()));
+                                                    std::string(exchange_.scanner_->model()));
         }
         const auto waited = std::chrono::duration_cast<Duration>(Clock::now() - since);
         const Standing standing = exchange_.context_.fleet.standing(model_.id, *waiter_);

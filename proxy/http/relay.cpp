@@ -278,8 +278,22 @@ bool Relay::account() {
     return !body_->done();
 }
 
+/// A stream may be silent for long: neither side holds a buffer then.
+Wire::Buffer Relay::prepare_wait(bool silent) {
+    if (!stream_) {
+        return Wire::Buffer::held;
+    }
+    client_.watch_without_buffer();
+    if (silent || body_->bytes() == 0) {
+        return Wire::Buffer::none;
+    }
+    upstream_.set_deadline(Clock::now() + stream_busy_time);
+    return Wire::Buffer::held;
+}
+
 asio::awaitable<void> Relay::go_on() {
     bool goes_on = body_.has_value();
+    bool silent = false;  // nothing has come for a while
     while (goes_on) {
         auto left = next();
         if (!left.empty()) {
@@ -299,19 +313,11 @@ asio::awaitable<void> Relay::go_on() {
         if (!goes_on || !body_->starved()) {
             continue;
         }
-        error_code ec = asio::error::timed_out;
-        if (stream_) {
-            client_.watch_without_buffer();
-        }
-        if (!stream_ || body_->bytes() > 0) {
-            upstream_.set_deadline(stream_ ? Clock::now() + stream_busy_time : TimePoint::max());
-            ec = co_await upstream_.fill();
-            upstream_.set_deadline(TimePoint::max());
-        }
-        if (stream_ && ec == asio::error::timed_out) {
-            ec = co_await upstream_.fill_when_readable();
-        }
-        if (ec) {
+        const auto buffer = prepare_wait(silent);
+        const error_code ec = co_await upstream_.fill(buffer);
+        upstream_.set_deadline(TimePoint::max());
+        silent = stream_ && !silent && ec == asio::error::timed_out;
+        if (ec && !silent) {
             upstream_failed(ec);
             goes_on = !out_.error;
         }

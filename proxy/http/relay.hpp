@@ -83,6 +83,7 @@ private:
                      bool keep_alive);
     [[nodiscard]] std::span<asio::const_buffer> next();
     [[nodiscard]] bool account();
+    [[nodiscard]] Wire::Buffer prepare_wait(bool silent);
     void client_failed(const error_code& ec);
     void upstream_failed(const error_code& ec);
     void end();

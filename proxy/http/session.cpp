@@ -187,7 +187,7 @@ private:
         }
         if (ec == asio::error::timed_out && Clock::now() < end && client_.is_open()) {
             client_.set_deadline(end);
-            ec = co_await client_.fill_when_readable();
+            ec = co_await client_.fill(Wire::Buffer::none);
         }
         client_.set_deadline(TimePoint::max());
         co_return !ec && client_.is_open();

@@ -97,7 +97,7 @@ private:
             }
             error_code failed;
             if (!with_buffer && from.socket().available(failed) == 0) {
-                failed = co_await from.fill_when_readable();
+                failed = co_await from.fill(Wire::Buffer::none);
             } else {
                 failed = co_await from.fill();
             }

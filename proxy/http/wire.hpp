@@ -56,18 +56,14 @@ public:
     [[nodiscard]] InputBuffer& in() noexcept;
     [[nodiscard]] Socket& socket() noexcept;
 
+    /// What a fill() waits with; none: for a peer that may be silent for long.
+    enum class Buffer : std::uint8_t { held, none };
     /// Reads once, appending to in(); a read that a watch has begun already counts. Awaited, it
     /// gives an IoError: asio::error::eof, timed_out when the deadline passed, no_buffer_space when
     /// in() is full, or the socket's own. Needs no coroutine frame of its own.
-    [[nodiscard]] auto fill() {
-        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(
-            Fill(state_, Buffer::held), asio::deferred);
-    }
-    /// The same without holding a buffer until there is something to read: for a peer that may be
-    /// silent for long.
-    [[nodiscard]] auto fill_when_readable() {
-        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(
-            Fill(state_, Buffer::none), asio::deferred);
+    [[nodiscard]] auto fill(Buffer buffer = Buffer::held) {
+        return asio::async_initiate<const asio::deferred_t&, void(IoError)>(Fill(state_, buffer),
+                                                                            asio::deferred);
     }
 
     /// Sends what the socket takes at once and moves `left` on. A value when that was all of it, or
@@ -126,8 +122,6 @@ private:
         void resume(IoError ec) override { std::move(handler)(ec); }
         Handler handler;
     };
-    /// What a fill() waits with.
-    enum class Buffer : std::uint8_t { held, none };
     static void start_fill(const std::shared_ptr<State>& state, std::unique_ptr<Waiter> waiter,
                            Buffer buffer, asio::cancellation_slot slot);
 

@@ -60,7 +60,7 @@ struct Established {
 };
 
 asio::awaitable<void> fill(http::Wire& wire, std::optional<http::error_code>& ended) {
-    const http::error_code ec = co_await wire.fill_when_readable();
+    const http::error_code ec = co_await wire.fill(http::Wire::Buffer::none);
     ended = ec;
 }
 
