@@ -125,10 +125,10 @@ void close_all_descriptors() {
 
 /// What a log reader must survive: NUL, invalid UTF-8, an unfinished escape and colours.
 void print_binary() {
-    constexpr std::string_view bytes(
-        "nul\0nul \xff\xfe\xc3( \xed\xa0\x80 \x1b[31mred\x1b[0m \x1b]0;title\x07 \r\n\x1b[", 48);
+    constexpr char bytes[] =
+        "nul\0nul \xff\xfe\xc3( \xed\xa0\x80 \x1b[31mred\x1b[0m \x1b]0;title\x07 \r\n\x1b[";
     for (int i = 0; i < 64; ++i) {
-        std::fwrite(bytes.data(), 1, bytes.size(), stderr);
+        std::fwrite(bytes, 1, sizeof bytes - 1, stderr);
     }
 }
 

@@ -142,7 +142,7 @@ def test_a_receiver_that_waits_holds_up_its_sender(yard, raw):
     before = resident_bytes(corral.server_pid)
     sent = send_until_stuck(client, 256 << 20)
     assert sent < 128 << 20, "nothing held the client up"
-    assert resident_bytes(corral.server_pid) - before < 2 << 20
+    assert SANITIZED or resident_bytes(corral.server_pid) - before < 2 << 20
     client.finish_sending()
     assert server.read_until_closed() == b"x" * sent
 
