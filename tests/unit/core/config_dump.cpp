@@ -45,7 +45,9 @@ discovery:
   aliases: {openai: false, rules: {coder: "*coder*"}}
   group: none
   watch: true
-  overrides: {"*70b*": {ttl: 5, ctx: 0, threads: 8, gpuLayers: 20, args: [--mlock], name: big}, "/m/*": {skip: true}}
+  overrides:
+    "*70b*": {ttl: 5, ctx: 0, threads: 8, gpuLayers: 20, args: [--mlock], name: big}
+    "/m/*": {skip: true}
 macros: {host: far, temp: 0.5}
 models:
   a:
