@@ -28,12 +28,14 @@ bool take_words(std::string_view& text, std::string_view words) {
     return true;
 }
 
+/// A return at the end of the text counts as an ending that lacks its newline: else the body that
+/// ends there would be another one as soon as something follows.
 std::string_view without_ending(std::string_view line) {
     if (line.ends_with('\n')) {
         line.remove_suffix(1);
-        if (line.ends_with('\r')) {
-            line.remove_suffix(1);
-        }
+    }
+    if (line.ends_with('\r')) {
+        line.remove_suffix(1);
     }
     return line;
 }

@@ -210,10 +210,8 @@ private:
     void rewrite(ConfigPiece& piece) const {
         const bool ended = ends_line(piece.text);
         piece.text = block_text(piece.block, ending_);
-        if (!ended) {
-            while (piece.text.ends_with('\n') || piece.text.ends_with('\r')) {
-                piece.text.pop_back();
-            }
+        if (!ended && ends_line(piece.text)) {
+            piece.text.resize(piece.text.size() - ending_.size());
         }
     }
 
@@ -282,7 +280,9 @@ private:
     }
 
     void end_line(ConfigPiece& piece) const {
-        if (!ends_line(piece.text)) {
+        if (piece.text.ends_with('\r')) {
+            piece.text += '\n';
+        } else if (!ends_line(piece.text)) {
             piece.text += ending_;
         }
     }
