@@ -90,9 +90,9 @@ public:
         }
         merge_group();
         merged_.text = join_config(pieces_);
-        if (const std::string astray = find_astray(); !astray.empty()) {
+        if (const std::optional<std::string> astray = find_astray()) {
             return Error(Errc::invalid_config, Blame::internal,
-                         "the lines behind the block of " + astray +
+                         "the lines behind the block of " + *astray +
                              " would become a part of it: indent them like its name, or put them "
                              "elsewhere");
         }
@@ -100,8 +100,8 @@ public:
     }
 
 private:
-    /// The block that would be another one when the text is read again; empty: none.
-    std::string find_astray() const {
+    /// The block that would be another one when the text is read again.
+    std::optional<std::string> find_astray() const {
         const std::vector<ConfigPiece> seen = split_config(merged_.text);
         auto at = seen.begin();
         for (const ConfigPiece& piece : pieces_) {
@@ -110,11 +110,11 @@ private:
             }
             at = std::find_if(at, seen.end(), [](const ConfigPiece& one) { return one.is_block; });
             if (at == seen.end() || at->text != piece.text) {
-                return piece.block.key;
+                return piece.block.key.empty() ? piece.block.id : piece.block.key;
             }
             ++at;
         }
-        return {};
+        return std::nullopt;
     }
 
     const GeneratedBlock* generated_for(const ConfigBlock& block) const {
