@@ -100,21 +100,24 @@ public:
     }
 
 private:
-    /// The block that would be another one when the text is read again.
+    /// The block that would be another one, or a new one, when the text is read again.
     std::optional<std::string> find_astray() const {
+        const auto name = [](const ConfigBlock& block) {
+            return block.key.empty() ? block.id : block.key;
+        };
+        const auto is_block = [](const ConfigPiece& piece) { return piece.is_block; };
         const std::vector<ConfigPiece> seen = split_config(merged_.text);
-        auto at = seen.begin();
+        auto at = std::find_if(seen.begin(), seen.end(), is_block);
         for (const ConfigPiece& piece : pieces_) {
             if (!piece.is_block) {
                 continue;
             }
-            at = std::find_if(at, seen.end(), [](const ConfigPiece& one) { return one.is_block; });
             if (at == seen.end() || at->text != piece.text) {
-                return piece.block.key.empty() ? piece.block.id : piece.block.key;
+                return name(piece.block);
             }
-            ++at;
+            at = std::find_if(std::next(at), seen.end(), is_block);
         }
-        return std::nullopt;
+        return at == seen.end() ? std::nullopt : std::optional(name(at->block));
     }
 
     const GeneratedBlock* generated_for(const ConfigBlock& block) const {
@@ -417,9 +420,16 @@ private:
         std::sort(members.begin(), members.end());
         members.erase(std::unique(members.begin(), members.end()), members.end());
         const bool wanted = !input_.group_id.empty() && !members.empty();
-        const auto at = std::find_if(pieces_.begin(), pieces_.end(), [](const ConfigPiece& piece) {
+        const auto is_group = [](const ConfigPiece& piece) {
             return piece.is_block && piece.block.is_group;
-        });
+        };
+        if (!wanted) {  // copies of it, too
+            merged_.report.group_changed =
+                0 < std::erase_if(pieces_, [&](const ConfigPiece& piece) {
+                    return is_group(piece) && !piece.block.is_edited();
+                });
+        }
+        const auto at = std::find_if(pieces_.begin(), pieces_.end(), is_group);
         if (at == pieces_.end()) {
             if (!wanted || input_.group_deleted) {
                 return;
@@ -435,9 +445,6 @@ private:
                                  wanted ? input_.group_body(members) : std::string()};
         if (at->block.is_edited()) {
             keep(at->block, wanted ? &now : nullptr);
-        } else if (!wanted) {
-            merged_.report.group_changed = true;
-            pieces_.erase(at);
         } else {
             const std::string body = fitted(now.body, at->block.indent, ending_);
             if (hash_of_block(body) != at->block.hash) {
