@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <optional>
 #include <sys/socket.h>
 #include <utility>
@@ -124,9 +123,10 @@ struct Server::Impl {
 Server::Server(asio::any_io_executor executor, Fleet& fleet, LogBook& logs)
     : impl_(std::make_unique<Impl>(std::move(executor), fleet, logs)) {
     // llama-server waits for its idle connections before it ends, for a tenth of a second.
-    fleet.on_stopping([context = std::weak_ptr(impl_->context)](std::uint64_t generation) {
-        if (const auto alive = context.lock()) {
-            alive->pool.forget(PoolKey(generation));
+    fleet.on_news([context = std::weak_ptr(impl_->context)](const ProcessNews& news) {
+        const auto alive = context.lock();
+        if (alive && news.state == ProcessState::stopping) {
+            alive->pool.forget(PoolKey(news.generation));
         }
     });
 }

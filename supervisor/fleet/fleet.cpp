@@ -243,10 +243,6 @@ void Fleet::on_news(OnNews listener) {
     impl_->listen(std::move(listener));
 }
 
-void Fleet::on_stopping(std::function<void(std::uint64_t)> listener) {
-    impl_->on_stopping(std::move(listener));
-}
-
 void Fleet::apply(std::shared_ptr<const Config> config) {
     impl_->apply(std::move(config));
 }

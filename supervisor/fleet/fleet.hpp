@@ -86,7 +86,8 @@ struct Standing {
 
 class Fleet {
 public:
-    /// Called from the loop with every transition of a process, after the yard has heard of it.
+    /// Called from the loop with every transition of a process, in their order and before anything
+    /// follows from one: a model that is `stopping` has not been told to end yet.
     using OnNews = std::function<void(const ProcessNews&)>;
     /// Called from the loop, once, when an acquire() has to wait, with what standing() knows it by.
     using OnWait = std::function<void(std::uint64_t)>;
@@ -144,13 +145,11 @@ public:
     /// All configured models in the order of the config. Advisory.
     [[nodiscard]] std::vector<ModelStatus> models() const;
     [[nodiscard]] std::shared_ptr<const Config> config() const noexcept;
-    /// One listener; null takes it away.
+    /// One more listener, for as long as the fleet lives. It may look at the fleet, not move it.
     void on_news(OnNews listener);
     /// From now on this config holds: models whose definition is unchanged keep running, others are
     /// stopped once their requests have ended.
     void apply(std::shared_ptr<const Config> config);
-    /// Called right before a start of a model is told to end: idle connections are closed first.
-    void on_stopping(std::function<void(std::uint64_t)> listener);
 
 private:
     class Impl;

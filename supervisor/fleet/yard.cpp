@@ -183,17 +183,14 @@ void Yard::on_news(const ProcessNews& news) {
             endings_.pop_front();
         }
     }
-    if (news.state == ProcessState::stopping && on_stopping_) {
-        on_stopping_(news.generation);  // its SIGTERM comes after this news
+    for (const Fleet::OnNews& listener : listeners_) {
+        listener(news);  // first: what follows may be news of its own
     }
     // The scheduler has forgotten a failure by itself, and may have started the model since.
     if (news.from != ProcessState::failed || news.state != ProcessState::stopped) {
         post(ProcessChanged{news.model, news.state, news.error});
     }
     changed_.notify_all();
-    if (listener_) {
-        listener_(news);
-    }
 }
 
 ModelProcess& Yard::process_of(const ModelId& model) {

@@ -61,9 +61,6 @@ public:
     void post_quietly(SchedulerEvent event) noexcept;
 
     void apply(std::shared_ptr<const Config> config);
-    void on_stopping(std::function<void(Generation)> listener) {
-        on_stopping_ = std::move(listener);
-    }
     /// The fleet goes: kills what runs, answers who waits, and never starts anything again.
     void abandon() noexcept;
 
@@ -86,7 +83,7 @@ public:
     [[nodiscard]] bool serves(const ModelId& model, Generation generation) const;
     /// How a run ended, if it did lately.
     [[nodiscard]] const PostMortem* ending(Generation generation) const;
-    void listen(Fleet::OnNews listener) { listener_ = std::move(listener); }
+    void listen(Fleet::OnNews listener) { listeners_.push_back(std::move(listener)); }
     [[nodiscard]] bool idle() const noexcept { return abandoned_ || scheduler_.idle(); }
     [[nodiscard]] bool closing() const noexcept { return abandoned_ || scheduler_.closing(); }
     /// Notified at every transition of a process, and when models were told to go.
@@ -123,8 +120,7 @@ private:
     boost::asio::steady_timer timer_;
     std::uint64_t armed_ = 0;
     Wakeup changed_;
-    Fleet::OnNews listener_;
-    std::function<void(Generation)> on_stopping_;
+    std::vector<Fleet::OnNews> listeners_;
     TaskGroup tasks_;
 };
 

@@ -99,6 +99,38 @@ TEST_CASE("a model that is kept alive comes back without being asked for") {
     CHECK(s.until([&] { return s.state("a") == ProcessState::ready; }));
 }
 
+TEST_CASE("news come in the order in which things happened") {
+    // Guards: what follows from a transition, such as the start of a model that is kept alive, is
+    // told after it; and every listener hears of it.
+    ModelConfig a = model("a");
+    a.keep_alive = true;
+    Stage s(config_of({a}));
+    std::vector<ProcessState> first;
+    std::vector<ProcessState> second;
+    s.fleet->on_news([&](const ProcessNews& news) { first.push_back(news.state); });
+    s.fleet->on_news([&](const ProcessNews& news) { second.push_back(news.state); });
+    s.lease("a")->result.reset();
+    s.last().exit({true, SIGSEGV});
+    REQUIRE(s.until([&] { return first.size() == 5; }));
+    using enum ProcessState;
+    CHECK(first == std::vector{starting, ready, failed, starting, ready});
+    CHECK(second == first);
+}
+
+TEST_CASE("a model that stops has not been told to end when its news come") {
+    // Guards: whoever closes idle connections to it first spares it the wait for them.
+    Stage s(config_of({model("a")}));
+    s.lease("a")->result.reset();
+    bool told_before = false;
+    s.fleet->on_news([&](const ProcessNews& news) {
+        told_before = told_before || (news.state == ProcessState::stopping && s.last().terminated);
+    });
+    const auto done = s.start(unload_now(*s.fleet, ModelId("a"), Unloading::drains));
+    REQUIRE(s.until([&] { return *done; }));
+    CHECK(s.last().terminated);
+    CHECK_FALSE(told_before);
+}
+
 TEST_CASE("a start that neither prints nor reads fails after startStallTimeout") {
     // Guards: a hanging start is found long before a deadline that is made for slow disks.
     ModelConfig a = model("a");
