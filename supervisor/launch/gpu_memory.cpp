@@ -4,6 +4,8 @@
 
 #include "core/file.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <dlfcn.h>
 #include <filesystem>
@@ -22,11 +24,21 @@ struct NvmlMemory {
     unsigned long long free = 0;
     unsigned long long used = 0;
 };
+struct NvmlUtilization {
+    unsigned gpu = 0;
+    unsigned memory = 0;
+};
 using NvmlDevice = void*;
 using NvmlCall = int (*)();
 using NvmlCount = int (*)(unsigned*);
 using NvmlHandle = int (*)(unsigned, NvmlDevice*);
 using NvmlInfo = int (*)(NvmlDevice, NvmlMemory*);
+using NvmlText = int (*)(NvmlDevice, char*, unsigned);
+using NvmlNumber = int (*)(NvmlDevice, unsigned*);
+using NvmlSensor = int (*)(NvmlDevice, int, unsigned*);
+using NvmlRates = int (*)(NvmlDevice, NvmlUtilization*);
+constexpr int nvml_temperature_of_gpu = 0;
+constexpr double milliwatts = 1000;
 
 struct CloseLibrary {
     void operator()(void* library) const noexcept { ::dlclose(library); }
@@ -80,34 +92,108 @@ public:
         return any ? std::optional(sum) : std::nullopt;
     }
 
+    [[nodiscard]] std::vector<GpuReading> readings() override {
+        std::vector<GpuReading> out;
+        for (std::size_t i = 0; i < devices_.size(); ++i) {
+            out.push_back(reading_of(i));
+        }
+        return out;
+    }
+
 private:
+    [[nodiscard]] GpuReading reading_of(std::size_t index) const {
+        const NvmlDevice device = devices_[index];
+        GpuReading out;
+        out.id = std::to_string(index);
+        out.name = text_of(device, "nvmlDeviceGetName");
+        out.uuid = text_of(device, "nvmlDeviceGetUUID");
+        NvmlMemory memory;
+        if (info_of_(device, &memory) == 0) {
+            out.memory_used_bytes = memory.used;
+            out.memory_total_bytes = memory.total;
+        }
+        NvmlUtilization rates;
+        const auto rates_of = function_of<NvmlRates>(library_, "nvmlDeviceGetUtilizationRates");
+        if (rates_of != nullptr && rates_of(device, &rates) == 0) {
+            out.util_percent = rates.gpu;
+            out.memory_util_percent = rates.memory;
+        }
+        unsigned degrees = 0;
+        const auto sensor_of = function_of<NvmlSensor>(library_, "nvmlDeviceGetTemperature");
+        if (sensor_of != nullptr && sensor_of(device, nvml_temperature_of_gpu, &degrees) == 0) {
+            out.temperature_celsius = degrees;
+        }
+        out.fan_speed_percent = number_of(device, "nvmlDeviceGetFanSpeed");
+        if (const auto power = number_of(device, "nvmlDeviceGetPowerUsage")) {
+            out.power_draw_watts = *power / milliwatts;
+        }
+        return out;
+    }
+    [[nodiscard]] std::string text_of(NvmlDevice device, const char* name) const {
+        std::array<char, 128> text{};
+        const auto call = function_of<NvmlText>(library_, name);
+        const bool done = call != nullptr && call(device, text.data(), text.size() - 1) == 0;
+        return done ? std::string(text.data()) : std::string();
+    }
+    [[nodiscard]] std::optional<double> number_of(NvmlDevice device, const char* name) const {
+        unsigned value = 0;
+        const auto call = function_of<NvmlNumber>(library_, name);
+        const bool done = call != nullptr && call(device, &value) == 0;
+        return done ? std::optional<double>(value) : std::nullopt;
+    }
+
     Library library_;
     NvmlInfo info_of_ = nullptr;
     bool started_ = false;
     std::vector<NvmlDevice> devices_;
 };
 
+constexpr const char* amd_memory_used = "mem_info_vram_used";
+
 class AmdMemory final : public GpuMemory {
 public:
-    explicit AmdMemory(std::vector<std::string> files) : files_(std::move(files)) {}
+    /// Directories like /sys/class/drm/card0/device.
+    explicit AmdMemory(std::vector<fs::path> devices) : devices_(std::move(devices)) {}
 
     [[nodiscard]] std::optional<std::uint64_t> used() override {
         std::uint64_t sum = 0;
         bool any = false;
-        for (const auto& file : files_) {
-            const auto text = read_text_file(file, 64);
-            std::uint64_t value = 0;
-            if (text && std::from_chars(text->data(), text->data() + text->size(), value).ec ==
-                            std::errc{}) {
-                sum += value;
+        for (const auto& device : devices_) {
+            if (const auto value = number_in(device / amd_memory_used)) {
+                sum += *value;
                 any = true;
             }
         }
         return any ? std::optional(sum) : std::nullopt;
     }
 
+    [[nodiscard]] std::vector<GpuReading> readings() override {
+        std::vector<GpuReading> out;
+        for (std::size_t i = 0; i < devices_.size(); ++i) {
+            const fs::path& device = devices_[i];
+            GpuReading one;
+            one.id = std::to_string(i);
+            one.name = "AMD " + device.parent_path().filename().string();
+            one.memory_used_bytes = number_in(device / amd_memory_used);
+            one.memory_total_bytes = number_in(device / "mem_info_vram_total");
+            one.util_percent = number_in(device / "gpu_busy_percent");
+            one.memory_util_percent = number_in(device / "mem_busy_percent");
+            out.push_back(std::move(one));
+        }
+        return out;
+    }
+
 private:
-    std::vector<std::string> files_;
+    static std::optional<std::uint64_t> number_in(const fs::path& file) {
+        const auto text = read_text_file(file.string(), 64);
+        std::uint64_t value = 0;
+        const bool read =
+            text &&
+            std::from_chars(text->data(), text->data() + text->size(), value).ec == std::errc{};
+        return read ? std::optional(value) : std::nullopt;
+    }
+
+    std::vector<fs::path> devices_;
 };
 
 }  // namespace
@@ -122,19 +208,20 @@ std::unique_ptr<GpuMemory> make_nvidia_memory(const std::string& name) {
 }
 
 std::unique_ptr<GpuMemory> make_amd_memory(const std::string& root) {
-    std::vector<std::string> files;
+    std::vector<fs::path> devices;
     std::error_code error;
     for (fs::directory_iterator entry(root + "/sys/class/drm", error), end; !error && entry != end;
          entry.increment(error)) {
         const std::string name = entry->path().filename().string();
         const bool is_card = name.starts_with("card") && name.find('-') == std::string::npos;
-        const fs::path file = entry->path() / "device/mem_info_vram_used";
+        const fs::path device = entry->path() / "device";
         std::error_code ignored;
-        if (is_card && fs::exists(file, ignored)) {
-            files.push_back(file.string());
+        if (is_card && fs::exists(device / amd_memory_used, ignored)) {
+            devices.push_back(device);
         }
     }
-    return files.empty() ? nullptr : std::make_unique<AmdMemory>(std::move(files));
+    std::sort(devices.begin(), devices.end());  // so that each keeps its number
+    return devices.empty() ? nullptr : std::make_unique<AmdMemory>(std::move(devices));
 }
 
 std::unique_ptr<GpuMemory> make_gpu_memory() {

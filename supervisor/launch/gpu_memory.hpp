@@ -1,12 +1,15 @@
 #pragma once
-// How much memory is in use on this machine's GPUs: NVIDIA's by the driver's own library, AMD's by
-// sysfs. Main thread; a reading takes well under a millisecond, the first one starts NVIDIA's
-// library. Decides nothing.
+// How much memory is in use on this machine's GPUs, and what else they tell of themselves: NVIDIA's
+// by the driver's own library, AMD's by sysfs. Main thread; a reading of the memory takes well
+// under a millisecond, the first one starts NVIDIA's library. Decides nothing.
+
+#include "core/gpu_reading.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace corral {
 
@@ -15,6 +18,8 @@ public:
     virtual ~GpuMemory() = default;
     /// Bytes in use on all GPUs together; nothing when they cannot be read (any more).
     [[nodiscard]] virtual std::optional<std::uint64_t> used() = 0;
+    /// Each GPU, for those who watch the machine; what it does not tell is left out.
+    [[nodiscard]] virtual std::vector<GpuReading> readings() = 0;
 };
 
 /// NVIDIA's GPUs by the driver's library; null without it or without such a GPU.

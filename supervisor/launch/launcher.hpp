@@ -4,6 +4,7 @@
 // models are forked from the main thread because PDEATHSIG belongs to the forking thread.
 
 #include "core/error.hpp"
+#include "core/gpu_reading.hpp"
 #include "core/model_config.hpp"
 #include "supervisor/logic/process_state.hpp"
 
@@ -90,6 +91,8 @@ public:
     [[nodiscard]] virtual Result<std::uint16_t> free_port(std::uint16_t preferred) = 0;
     /// Bytes in use on this machine's GPUs; nothing when it has none that can be read.
     [[nodiscard]] virtual std::optional<std::uint64_t> gpu_memory_used() { return std::nullopt; }
+    /// What each of these GPUs tells of itself.
+    [[nodiscard]] virtual std::vector<GpuReading> gpu_readings() { return {}; }
 };
 
 /// Gets each line of a model's output, raw but for a cut at 16 KiB, without its line end.

@@ -171,14 +171,23 @@ public:
         return ports_->find(preferred, Clock::now());
     }
     [[nodiscard]] std::optional<std::uint64_t> gpu_memory_used() override {
+        GpuMemory* gpus = find_gpus();
+        return gpus != nullptr ? gpus->used() : std::nullopt;
+    }
+    [[nodiscard]] std::vector<GpuReading> gpu_readings() override {
+        GpuMemory* gpus = find_gpus();
+        return gpus != nullptr ? gpus->readings() : std::vector<GpuReading>();
+    }
+
+private:
+    /// Null: there is none.
+    [[nodiscard]] GpuMemory* find_gpus() {
         if (!gpus_looked_for_) {
             gpus_looked_for_ = true;
             gpus_ = make_gpu_memory();
         }
-        return gpus_ ? gpus_->used() : std::nullopt;
+        return gpus_.get();
     }
-
-private:
     [[nodiscard]] Result<std::shared_ptr<Run>> start(const LaunchSpec& spec);
     [[nodiscard]] std::unique_ptr<Cgroup> make_cgroup();
     void remember(const LaunchSpec& spec, const Run& run);

@@ -1,8 +1,14 @@
 // A stand-in for NVIDIA's libnvidia-ml.so.1 with two GPUs, for machines without any: the functions
-// that Corral calls, as nvml.h declares them. The second GPU does not tell its memory.
+// that Corral calls, as nvml.h declares them. The second GPU tells nothing but its name.
+
+#include <cstdio>
 
 namespace {
 
+struct Rates {
+    unsigned gpu;
+    unsigned memory;
+};
 struct Memory {
     unsigned long long total;
     unsigned long long free;
@@ -36,5 +42,31 @@ int nvmlDeviceGetMemoryInfo(void* device, Memory* memory) {
     }
     *memory = {1000, 400, 600};
     return 0;
+}
+int nvmlDeviceGetName(void* device, char* name, unsigned size) {
+    std::snprintf(name, size, device == &first_gpu ? "First, GPU" : "Second GPU");
+    return 0;
+}
+int nvmlDeviceGetUUID(void* device, char* uuid, unsigned size) {
+    if (device != &first_gpu) {
+        return not_supported;
+    }
+    std::snprintf(uuid, size, "GPU-1234");
+    return 0;
+}
+int nvmlDeviceGetUtilizationRates(void* device, Rates* rates) {
+    if (device != &first_gpu) {
+        return not_supported;
+    }
+    *rates = {75, 25};
+    return 0;
+}
+int nvmlDeviceGetTemperature(void* device, int sensor, unsigned* degrees) {
+    *degrees = 61;
+    return device == &first_gpu && sensor == 0 ? 0 : not_supported;
+}
+int nvmlDeviceGetPowerUsage(void* device, unsigned* milliwatts) {
+    *milliwatts = 150'500;
+    return device == &first_gpu ? 0 : not_supported;
 }
 }
