@@ -70,6 +70,7 @@ public:
         }
         server_.on_reload([this] { return reload(ReloadCause::request); });
         server_.on_regenerate([this] { return regenerator_.regenerate(); });
+        server_.on_gpus([this] { return launcher_->gpu_readings(); });
         log::defer([this] { flush_log_soon(); });
     }
     ~App() { log::defer(nullptr); }

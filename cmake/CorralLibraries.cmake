@@ -10,6 +10,8 @@ find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+# Its CMake package wants civetweb and curl, which only its other parts use.
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
 find_package(OpenSSL 3.0)
 if(NOT OpenSSL_FOUND)
@@ -30,6 +32,7 @@ endfunction()
 corral_deps(core Boost::headers yaml-cpp::yaml-cpp nlohmann_json::nlohmann_json fmt::fmt
             spdlog::spdlog PkgConfig::RE2)
 corral_deps(json_push Boost::json)
+corral_deps(metrics PkgConfig::PROMETHEUS)
 corral_deps(cli CLI11::CLI11)
 corral_deps(tls OpenSSL::SSL OpenSSL::Crypto)
 if(SYSTEMD_FOUND)

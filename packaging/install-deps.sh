@@ -50,7 +50,7 @@ needs_to_run() {
     # shellcheck disable=SC2046  # a list of words
     need_package $(boost_packages)
     need_package libyaml-cpp-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libcli11-dev \
-        libre2-dev libsystemd-dev libssl-dev
+        libre2-dev libsystemd-dev libssl-dev prometheus-cpp-dev
     need_package doctest-dev # headers only; the build is configured once, with the tests in it
 }
 

@@ -56,8 +56,9 @@ std::span<const Key> ui_keys() noexcept {
 }
 
 constexpr std::array of_performance{
-    Key{"disabled", boolean, "false", "the machine's load is not measured"},
-    Key{"every", duration, "5s", "how often it is measured, at least every `5s`"},
+    Key{"disabled", boolean, "false", "`GET /metrics` is switched off: 503"},
+    Key{"every", duration, "5s", "how often the machine's load is measured, at least every `5s`",
+        Traits{.support = later}},
 };
 std::span<const Key> performance_keys() noexcept {
     return of_performance;
@@ -180,7 +181,7 @@ constexpr std::array of_top_level{
         Traits{.support = later, .members = store_keys}},
     Key{"ui", mapping, "{}", "the web page", Traits{.support = later, .members = ui_keys}},
     Key{"performance", mapping, "{}", "watching the machine's load",
-        Traits{.support = later, .members = performance_keys}},
+        Traits{.members = performance_keys}},
     Key{"limits", mapping, "{}", "Corral's own bounds and times, see below",
         Traits{.extension = true, .members = limit_keys}},
     Key{"discovery", mapping, "{}",

@@ -3,6 +3,7 @@
 #include "proxy/api/cors.hpp"
 #include "proxy/api/llama_swap.hpp"
 #include "proxy/api/logs.hpp"
+#include "proxy/api/metrics.hpp"
 #include "proxy/api/model_list.hpp"
 #include "proxy/api/model_states.hpp"
 #include "proxy/api/profiles.hpp"
@@ -116,6 +117,8 @@ Result<Answer> Control::answer_at_once(const RouteMatch& match) const {
             return json(running_list(*config_, context_.fleet.models()));
         case RouteKind::model_states:
             return json(model_states(*config_, context_.fleet.models()));
+        case RouteKind::metrics:
+            return metrics_answer(context_.metrics, context_.fleet, context_.seats.taken());
         case RouteKind::api_reset_all:
         case RouteKind::api_reset_one:
             return reset(match);

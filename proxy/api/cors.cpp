@@ -21,8 +21,8 @@ bool lists_any(std::span<const std::string> allowed) noexcept {
 /// GET, but it does something, or nobody here knows what it does.
 bool acts(RouteKind kind) noexcept {
     return kind == RouteKind::unload_all || kind == RouteKind::inference_query ||
-           kind == RouteKind::upstream || kind == RouteKind::comfyui ||
-           kind == RouteKind::comfyui_bare;
+           kind == RouteKind::metrics || kind == RouteKind::upstream ||
+           kind == RouteKind::comfyui || kind == RouteKind::comfyui_bare;
 }
 
 bool is_page(RouteKind kind) noexcept {

@@ -50,7 +50,7 @@ constexpr std::array routes{
     Route{"GET", "/sdapi/v1/loras", Kind::inference_query, true, ""},
     Route{"GET", "/props", Kind::inference_query, true, "", true, false},
     Route{"GET", "/slots", Kind::inference_query, true, "", false, false},
-    Route{"GET", "/metrics", Kind::inference_query, true, "", false, false},
+    Route{"GET", "/metrics", Kind::metrics, true, "", false, false},
     Route{"GET", "/v1/models", Kind::models_list, true, ""},
     Route{"GET", "/models", Kind::models_list, true, ""},
     Route{"GET", "/v1/models/{id...}", Kind::model_info, true, ""},

@@ -11,6 +11,7 @@ namespace corral::api {
 enum class RouteKind : std::uint8_t {
     inference_body,   ///< POST; the model stands in the body (JSON or a form)
     inference_query,  ///< GET; the model stands in ?model=
+    metrics,          ///< GET /metrics: Corral's own, or with ?model= those of that model's server
     models_list,      ///< GET /v1/models, /models
     model_info,       ///< GET /v1/models/{id}: rest is the id
     health,           ///< GET /health, /wol-health

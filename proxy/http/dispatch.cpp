@@ -67,6 +67,11 @@ Step Dispatch::route(const RouteMatch& match, Target target, std::string& model)
             return match.route->touches
                        ? inference(*match.route, target, query_model(target), true, model)
                        : glance(*match.route, target, model);
+        case RouteKind::metrics:
+            if (query_value(target.query, "model")) {
+                return glance(*match.route, target, model);
+            }
+            return ToControl{match};
         case RouteKind::upstream:
             return upstream(target, model);
         case RouteKind::comfyui:

@@ -122,12 +122,16 @@ struct Server::Impl {
 
 Server::Server(asio::any_io_executor executor, Fleet& fleet, LogBook& logs)
     : impl_(std::make_unique<Impl>(std::move(executor), fleet, logs)) {
-    // llama-server waits for its idle connections before it ends, for a tenth of a second.
     fleet.on_news([context = std::weak_ptr(impl_->context)](const ProcessNews& news) {
         const auto alive = context.lock();
-        if (alive && news.state == ProcessState::stopping) {
+        if (!alive) {
+            return;
+        }
+        if (news.state == ProcessState::stopping) {
+            // llama-server waits for its idle connections before it ends, for a tenth of a second.
             alive->pool.forget(PoolKey(news.generation));
         }
+        alive->metrics.heard(news, *alive->fleet.config());
     });
 }
 
@@ -196,6 +200,10 @@ void Server::on_reload(api::ReloadConfig reload) {
 
 void Server::on_regenerate(api::RegenerateConfig regenerate) {
     impl_->context->regenerate = std::move(regenerate);
+}
+
+void Server::on_gpus(activity::ReadGpus read) {
+    impl_->context->metrics.on_gpus(std::move(read));
 }
 
 void Server::start() {

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/listen_address.hpp"
 #include "core/time.hpp"
+#include "proxy/activity/metrics.hpp"
 #include "proxy/api/regenerate.hpp"
 #include "proxy/api/reload.hpp"
 
@@ -51,6 +52,8 @@ public:
     void on_reload(api::ReloadConfig reload);
     /// The same for POST /api/config/regenerate.
     void on_regenerate(api::RegenerateConfig regenerate);
+    /// Binds where GET /metrics reads the GPUs; without it, it tells of none.
+    void on_gpus(activity::ReadGpus read);
     /// Begins to accept.
     void start();
 

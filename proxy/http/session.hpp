@@ -4,6 +4,7 @@
 // socket and buffers; reaches models only through the fleet. Main loop only.
 
 #include "core/path_patterns.hpp"
+#include "proxy/activity/metrics.hpp"
 #include "proxy/api/access.hpp"
 #include "proxy/api/profiles.hpp"
 #include "proxy/api/regenerate.hpp"
@@ -51,6 +52,7 @@ struct SessionContext {
     TlsClient tls;                        ///< to upstreams
     api::ActiveProfile profile;           ///< none at start; a reload that has it still keeps it
     api::SelectorLoads selectors;         ///< what the spillovers have under way
+    activity::Metrics metrics;            ///< hears the fleet's news from the Server
     api::ReloadConfig reload;             ///< bound by the program; may be empty
     api::RegenerateConfig regenerate;     ///< the same
     bool draining = false;                ///< answer what is in flight, then close

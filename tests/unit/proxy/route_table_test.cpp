@@ -91,6 +91,7 @@ TEST_CASE("prefixed paths lose their prefix on the way upstream") {
 }
 
 TEST_CASE("control paths") {
+    CHECK(leads_to("GET", "/metrics", RouteKind::metrics));
     CHECK(leads_to("GET", "/v1/models", RouteKind::models_list));
     CHECK(leads_to("GET", "/models", RouteKind::models_list));
     CHECK(leads_to("GET", "/v1/models/org/m", RouteKind::model_info));
