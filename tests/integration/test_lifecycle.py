@@ -458,25 +458,83 @@ def test_requests_for_many_models_at_once_are_all_answered(yard):
     assert len(corral.running()) == 1
 
 
-def test_a_steady_stream_on_one_model_does_not_starve_another(yard):
-    """Overlapping streams that never leave the model idle: the other one gets its turn."""
-    a = yard.engine("a", tokens=50, interval="10ms")
-    yard.engine("b")
-    corral = yard.serve()
-    stream = ask("a", stream=True)
-    busy = [corral.connect(60) for _ in range(2)]
+class SteadyStream:
+    """Requests for one gated engine of which one is in flight at every moment, as far as Corral
+    lets them through: the next one comes before the last one ends."""
+
+    def __init__(self, corral, engine):
+        self.corral, self.engine = corral, engine
+        self.answering = self.send()
+        poll_until(lambda: engine.count("request") == 1, what="the first request")
+
+    def send(self):
+        connection = self.corral.connect(60)
+        connection.send(ask(self.engine.name))
+        return connection
+
+    def end(self, *connections):
+        """Lets one answer out and returns who has to wait on: of two either may get it."""
+        self.engine.open_gate()
+        answered = []
+
+        def has_answered():
+            answered[:] = [one for one in connections if one.has_bytes_within(0.01)]
+            return answered
+
+        poll_until(has_answered, 30, "an answer")
+        with answered[0] as connection:
+            assert connection.read_response().status == 200
+        return [one for one in connections if one is not connection]
+
+    def waiting(self):
+        models = self.corral.get("/api/models").json()["models"]
+        return next(one["waiting"] for one in models if one["id"] == self.engine.name)
+
+    def go_on(self):
+        """One more request; returns it when it has to wait, and leaves the last one in flight."""
+        before, newer = self.engine.count("request"), self.send()
+        poll_until(
+            lambda: self.engine.count("request") > before or self.waiting() > 0, 30, "a decision"
+        )
+        if self.engine.count("request") == before:
+            return newer
+        (self.answering,) = self.end(self.answering, newer)
+        return None
+
+
+def test_a_steady_stream_keeps_another_model_waiting_for_max_wait_only(yard):
+    """Guards: who has waited for limits.maxWait is overtaken no more: the running model takes no
+    new request, ends those that it has, and comes back when the other has had its turn."""
+    a, b = yard.engine("a", gate=True), yard.engine("b")
+    corral = yard.serve(limits={"maxWait": "1s"})
+    stream = SteadyStream(corral, a)
     with corral.connect(60) as waiting:
-        busy[0].send(stream)
-        poll_until(lambda: a.count("request") == 1, what="the first stream")
         waiting.send(ask("b"))
-        turn = 0
-        while not waiting.has_bytes_within(0.1):
-            assert turn < 400, "b waited for ever"
-            other = busy[(turn + 1) % 2]
-            other.send(stream)
-            response = busy[turn % 2].read_response()
-            assert response.complete
-            turn += 1
+        held_back = []
+
+        def has_to_wait():
+            held_back.append(stream.go_on())
+            return held_back[-1] is not None
+
+        poll_until(has_to_wait, 60, "the stream to be held back")
+        assert b.starts == [] and is_alive(a.starts[0]), "what is in flight ends first"
+        stream.end(stream.answering)
         assert waiting.read_response().json()["model"] == "b"
-    for connection in busy:
-        connection.close()
+    stream.end(held_back[-1])
+    assert (len(a.starts), len(b.starts)) == (2, 1)
+
+
+def test_until_max_wait_requests_for_the_running_model_overtake(yard):
+    """Guards: before that time nobody unloads a model that is in use, however long another one
+    waits; when it is in use no more, the other one has its turn at once."""
+    a, b = yard.engine("a", gate=True), yard.engine("b")
+    corral = yard.serve(limits={"maxWait": "1h"})
+    stream = SteadyStream(corral, a)
+    with corral.connect(60) as waiting:
+        waiting.send(ask("b"))
+        for _ in range(30):
+            assert stream.go_on() is None
+        assert b.starts == [] and len(a.starts) == 1
+        stream.end(stream.answering)
+        assert waiting.read_response().json()["model"] == "b"
+    assert corral.running() == {"b": "ready"}
