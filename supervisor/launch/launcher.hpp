@@ -36,7 +36,7 @@ struct LaunchSpec {
     std::vector<std::string> keys = {};
 };
 
-/// Who listens on a TCP port of this machine, as far as it can be read.
+/// Who listens on a TCP port or a Unix socket of this machine, as far as it can be read.
 enum class ListenerOwner : std::uint8_t {
     ours,     ///< the child or something that it started
     foreign,  ///< another model, or somebody who was there before the child
@@ -54,17 +54,21 @@ public:
     virtual ~Child() = default;
     [[nodiscard]] virtual pid_t pid() const noexcept = 0;
     /// Completes when the main process was reaped *and* what remained of its tree was killed and is
-    /// gone (bounded: 5 s after the main process; of a group that got terminate() the rest has 3 s
+    /// gone (bounded: 5 s after the main process; of a tree that got terminate() the rest has 3 s
     /// of these to end by itself, unless kill() comes). Cancelled, or without its launcher, it
     /// throws operation_aborted; it may be called again.
     [[nodiscard]] virtual boost::asio::awaitable<ExitStatus> wait_exit() = 0;
-    /// SIGTERM to the process group. No effect when it has ended.
+    /// SIGTERM to the process group, and to what has left it. No effect when it has ended.
     virtual void terminate() noexcept = 0;
     /// SIGKILL to every process of the tree, those that left the group or session included.
     virtual void kill() noexcept = 0;
     /// Who answers on this port at the loopback addresses. Looks at the child's tree first, which
     /// is cheap; reads all of /proc only when it is none of the tree.
     [[nodiscard]] virtual Listener listener([[maybe_unused]] std::uint16_t port) const {
+        return {};
+    }
+    /// Who answers on the Unix socket at this path.
+    [[nodiscard]] virtual Listener listener_at([[maybe_unused]] const std::string& path) const {
         return {};
     }
     /// The last complete lines of stdout and stderr, oldest first, joined by newlines, each at most
@@ -89,6 +93,9 @@ public:
     [[nodiscard]] virtual Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) = 0;
     /// A TCP port on which a server can listen now: `preferred` if it is free, else another one.
     [[nodiscard]] virtual Result<std::uint16_t> free_port(std::uint16_t preferred) = 0;
+    /// Removes the socket that a dead server has left at this path, if there is one: most servers
+    /// cannot listen where such a file lies.
+    virtual void clear_socket_file([[maybe_unused]] const std::string& path) {}
     /// Bytes in use on this machine's GPUs; nothing when it has none that can be read.
     [[nodiscard]] virtual std::optional<std::uint64_t> gpu_memory_used() { return std::nullopt; }
     /// What each of these GPUs tells of itself.

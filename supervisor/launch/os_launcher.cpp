@@ -11,6 +11,7 @@
 #include "supervisor/launch/leftovers.hpp"
 #include "supervisor/launch/memory_use.hpp"
 #include "supervisor/launch/port_finder.hpp"
+#include "supervisor/launch/port_owner.hpp"
 #include "supervisor/launch/process_table.hpp"
 #include "supervisor/launch/spawn.hpp"
 
@@ -68,6 +69,9 @@ public:
     void kill() noexcept override { table_->kill(*run_); }
     [[nodiscard]] Listener listener(std::uint16_t port) const override {
         return table_->listener_of(*run_, port);
+    }
+    [[nodiscard]] Listener listener_at(const std::string& path) const override {
+        return table_->listener_of(*run_, path);
     }
     [[nodiscard]] std::string last_lines(std::size_t count) const override {
         return run_->pump->ring().last_lines(count);
@@ -169,6 +173,11 @@ public:
     [[nodiscard]] Result<std::unique_ptr<Child>> launch(const LaunchSpec& spec) override;
     [[nodiscard]] Result<std::uint16_t> free_port(std::uint16_t preferred) override {
         return ports_->find(preferred, Clock::now());
+    }
+    void clear_socket_file(const std::string& path) override {
+        if (remove_dead_socket_file(path)) {
+            spdlog::info("removed the socket that a dead server left: {}", log::clean(path));
+        }
     }
     [[nodiscard]] std::optional<std::uint64_t> gpu_memory_used() override {
         GpuMemory* gpus = find_gpus();

@@ -6,11 +6,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <dirent.h>
 #include <fcntl.h>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace corral {
@@ -123,6 +128,48 @@ bool holds_one(pid_t pid, const std::vector<std::string>& links) {
     });
 }
 
+/// One connection to a Unix socket, to see whether somebody listens there and who.
+class Knock {
+public:
+    explicit Knock(const std::string& path) noexcept
+        : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        if (fd_ < 0 || path.size() >= sizeof address.sun_path) {
+            error_ = EINVAL;
+            return;
+        }
+        std::copy(path.begin(), path.end(), std::begin(address.sun_path));
+        const auto* general = reinterpret_cast<const sockaddr*>(&address);
+        error_ = ::connect(fd_, general, sizeof address) == 0 ? 0 : errno;
+    }
+    ~Knock() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+    Knock(const Knock&) = delete;
+    Knock& operator=(const Knock&) = delete;
+
+    /// 0 when somebody listens there; else why not. A full queue is EAGAIN.
+    [[nodiscard]] int error() const noexcept { return error_; }
+    [[nodiscard]] bool refused() const noexcept {
+        return error_ != 0 && error_ != EAGAIN && error_ != EACCES;
+    }
+    /// 0 when that is not told: it runs in a container, or does not answer.
+    [[nodiscard]] pid_t listener() const noexcept {
+        ucred peer{};
+        socklen_t size = sizeof peer;
+        const bool told =
+            error_ == 0 && ::getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+        return told ? peer.pid : 0;
+    }
+
+private:
+    int fd_;
+    int error_ = 0;
+};
+
 }  // namespace
 
 std::vector<std::uint64_t> parse_listeners(std::string_view text, std::uint16_t port) {
@@ -168,6 +215,19 @@ std::vector<pid_t> all_process_ids() {
         }
     }
     return out;
+}
+
+std::optional<pid_t> holder_of_socket_file(const std::string& path) {
+    const Knock knock(path);
+    return knock.refused() ? std::nullopt : std::optional(knock.listener());
+}
+
+bool remove_dead_socket_file(const std::string& path) noexcept {
+    struct stat file {};
+    if (::lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) {
+        return false;
+    }
+    return Knock(path).error() == ECONNREFUSED && ::unlink(path.c_str()) == 0;
 }
 
 std::string process_name(pid_t pid) {

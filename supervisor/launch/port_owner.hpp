@@ -1,8 +1,10 @@
 #pragma once
 // Which process listens on a TCP port: /proc/net/tcp names the socket, /proc/PID/fd who holds it.
+// And on a Unix socket: the kernel tells whoever connects.
 // For launch/ only; any thread. Reads; what may not be read counts as not there.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -25,6 +27,14 @@ namespace corral {
 
 /// Every process that can be seen.
 [[nodiscard]] std::vector<pid_t> all_process_ids();
+
+/// Who listens on the Unix socket at this path; 0: somebody who cannot be seen, or too busy to be
+/// asked; nothing: nobody. Connects for that, and never waits.
+[[nodiscard]] std::optional<pid_t> holder_of_socket_file(const std::string& path);
+
+/// Removes the socket that a dead server has left at this path: a new one could not listen there.
+/// False when there is none, somebody listens on it, or it is no socket at all.
+bool remove_dead_socket_file(const std::string& path) noexcept;
 
 /// What its program calls itself (/proc/PID/comm), any bytes; empty when it is gone.
 [[nodiscard]] std::string process_name(pid_t pid);

@@ -156,10 +156,28 @@ Listener ProcessTable::listener_of(const Run& run, std::uint16_t port) {
     if (holder_of(sockets, members) != 0) {
         return {ListenerOwner::ours};
     }
-    const auto is_member = [&](pid_t pid) {
-        return std::find(members.begin(), members.end(), pid) != members.end();
+    return judge_holder(run, holder_of(sockets, all_process_ids()), members);
+}
+
+Listener ProcessTable::listener_of(const Run& run, const std::string& path) {
+    const auto pid = holder_of_socket_file(path);
+    if (!pid || run.stage != Run::Stage::running) {
+        return {};
+    }
+    const auto members = members_of(run);
+    if (std::find(members.begin(), members.end(), *pid) != members.end()) {
+        return {ListenerOwner::ours};
+    }
+    return judge_holder(run, *pid, members);
+}
+
+/// Of one that was not found to be ours.
+Listener ProcessTable::judge_holder(const Run& run, pid_t pid,
+                                    const std::vector<pid_t>& members) const {
+    const auto is_member = [&](pid_t one) {
+        return std::find(members.begin(), members.end(), one) != members.end();
     };
-    const auto holder = read_process(holder_of(sockets, all_process_ids()));
+    const auto holder = read_process(pid);
     if (!holder || is_member(holder->pid) || is_ancestor(holder->pid)) {
         return {};
     }
@@ -175,11 +193,26 @@ Listener ProcessTable::listener_of(const Run& run, std::uint16_t port) {
 }
 
 void ProcessTable::terminate(Run& run) noexcept {
-    if (run.stage == Run::Stage::running) {
-        run.terminated = true;
-        ::kill(-run.main.pid, SIGTERM);
-        ::kill(-run.main.pid, SIGCONT);  // a stopped process could not act on it
+    if (run.stage != Run::Stage::running) {
+        return;
     }
+    run.terminated = true;
+    const auto tell = [&run](const ProcessInfo& info) {
+        if (info.group != run.main.pid) {  // the group is told as one, once
+            signal_process(info, SIGTERM);
+            signal_process(info, SIGCONT);  // a stopped process could not act on it
+        }
+    };
+    // Before the group: when a wrapper has ended, its children are no descendants of it any more.
+    each_descendant(run.main.pid, tell);
+    for (const auto& other : reap_and_list_adopted().alive) {
+        if (other.owner == &run) {
+            tell(other.info);
+            each_descendant(other.info.pid, tell);
+        }
+    }
+    ::kill(-run.main.pid, SIGTERM);
+    ::kill(-run.main.pid, SIGCONT);
 }
 
 void ProcessTable::kill(Run& run) noexcept {
@@ -370,12 +403,6 @@ void ProcessTable::finish(Run& run, bool clean) {
 void ProcessTable::kill_rest(const Run& run, TimePoint now, const std::vector<Adopted>& adopted) {
     if (run.killed || now >= run.spare_until) {
         kill_tree(run, adopted);
-        return;
-    }
-    for (const auto& other : adopted) {
-        if (other.owner == &run && other.info.group != run.main.pid) {
-            kill_with_descendants(other.info);
-        }
     }
 }
 

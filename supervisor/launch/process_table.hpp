@@ -45,11 +45,11 @@ struct Run {
     std::shared_ptr<MemoryWatch> memory_watch;  ///< where no cgroup keeps to the limit
     std::optional<std::uint64_t> oom_kills;     ///< of the whole machine when it was started
     Stage stage = Stage::running;
-    bool terminated = false;  ///< the group got SIGTERM
+    bool terminated = false;  ///< the tree got SIGTERM
     bool killed = false;      ///< somebody has lost patience with the whole tree
     bool abandoned = false;   ///< nobody holds the Child any more
     ExitStatus status;        ///< from `sweeping` on
-    TimePoint spare_until;    ///< until then the sweep leaves alone who got SIGTERM with the group
+    TimePoint spare_until;    ///< until then the sweep leaves alone who got SIGTERM
     TimePoint give_up;        ///< end of the sweeping, or of the patience with an abandoned one
     boost::asio::steady_timer changed;  ///< never expires; cancelled when the stage changes
 };
@@ -58,7 +58,7 @@ class ProcessTable : public std::enable_shared_from_this<ProcessTable> {
 public:
     /// After the main process has ended, its tree is killed for at most this long.
     static constexpr Duration sweep_time = Duration(5000);
-    /// Of that, what is left of a group that got SIGTERM has this long to end by itself: a wrapper
+    /// Of that, what is left of a tree that got SIGTERM has this long to end by itself: a wrapper
     /// shell dies of it at once while the program that it started still puts its things in order.
     static constexpr Duration spare_time = Duration(3000);
 
@@ -74,6 +74,8 @@ public:
     void watch_memory(const std::shared_ptr<Run>& run);
     /// Who listens on a port, as the run sees it.
     [[nodiscard]] Listener listener_of(const Run& run, std::uint16_t port);
+    /// Who listens on a Unix socket.
+    [[nodiscard]] Listener listener_of(const Run& run, const std::string& path);
     void terminate(Run& run) noexcept;
     void kill(Run& run) noexcept;
     /// Kills, and from now on only reaps.
@@ -103,6 +105,8 @@ private:
     void poll_later(Duration delay);
     void notice_ends(TimePoint now);
     [[nodiscard]] Listing reap_and_list_adopted();
+    [[nodiscard]] Listener judge_holder(const Run& run, pid_t pid,
+                                        const std::vector<pid_t>& members) const;
     [[nodiscard]] Adopted attribute(const ProcessInfo& info) const;
     [[nodiscard]] bool sweep(TimePoint now, const Listing& listing);
     [[nodiscard]] std::vector<pid_t> members_of(const Run& run);

@@ -215,6 +215,20 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("SIGTERM reaches who has left the group, and he may put his things in order, too") {
+    Yard yard;
+    for (const char* way : {"setsid", "setpgid"}) {
+        auto child = yard.start({"spawn=4", way, "linger", "report", "pause", "report", "pause"});
+        const auto pids = yard.pids(*child, 2);
+        child->terminate();
+        CHECK(yard.wait(*child) == ExitStatus{true, SIGTERM});
+        CHECK(child->last_lines(1) == "all in order");
+        for (const int pid : pids) {
+            CHECK(!alive(pid));
+        }
+    }
+}
+
 TEST_CASE("who ignores the SIGTERM that ended the main process is killed, with or without kill()") {
     Yard yard;
     for (const bool patient : {true, false}) {

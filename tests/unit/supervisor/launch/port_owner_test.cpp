@@ -4,9 +4,14 @@
 
 #include "yard.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 using namespace corral;
@@ -58,6 +63,33 @@ public:
 
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     std::uint16_t port = 0;
+};
+
+/// A listener on a Unix socket, which leaves its file behind like most servers.
+class SocketListener {
+public:
+    explicit SocketListener(const std::string& path) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        REQUIRE(path.size() < sizeof address.sun_path);
+        std::copy(path.begin(), path.end(), std::begin(address.sun_path));
+        REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::listen(fd, 8) == 0);
+    }
+    ~SocketListener() { ::close(fd); }
+    SocketListener(const SocketListener&) = delete;
+    SocketListener& operator=(const SocketListener&) = delete;
+
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+};
+
+struct TemporaryFolder {
+    TemporaryFolder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+    ~TemporaryFolder() { std::filesystem::remove_all(path); }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+    std::string path = "/tmp/corral-XXXXXX";  // short enough for a socket
 };
 
 }  // namespace
@@ -115,6 +147,45 @@ TEST_CASE("the child's own listener is ours, another model's is foreign") {
         CHECK(child->listener(port).owner == ListenerOwner::ours);
         CHECK(other->listener(port).owner == ListenerOwner::foreign);
     }
+}
+
+TEST_CASE("the listener of a Unix socket is told by the kernel") {
+    // Guards: who was there before the child is foreign; nobody, and no socket, is nobody.
+    const TemporaryFolder folder;
+    const std::string path = folder.path + "/s.sock";
+    CHECK(!holder_of_socket_file(path));
+    Yard yard;
+    {
+        const SocketListener listener(path);
+        CHECK(holder_of_socket_file(path) == ::getpid());
+        auto child = yard.start({"report", "pause"});
+        yard.pids(*child, 1);
+        const auto found = child->listener_at(path);
+        CHECK(found.owner == ListenerOwner::foreign);
+        CHECK(found.pid == ::getpid());
+    }
+    CHECK(!holder_of_socket_file(path));
+    CHECK(!holder_of_socket_file(std::string(200, 'x')));
+}
+
+TEST_CASE("only the socket of a dead server is removed") {
+    // Guards: no file that is no socket, and nobody's socket who listens, is ever removed.
+    const TemporaryFolder folder;
+    const std::string path = folder.path + "/s.sock";
+    CHECK_FALSE(remove_dead_socket_file(path));
+    {
+        const SocketListener listener(path);
+        CHECK_FALSE(remove_dead_socket_file(path));
+        CHECK(holder_of_socket_file(path) == ::getpid());
+    }
+    CHECK(std::filesystem::exists(std::filesystem::symlink_status(path)));
+    std::filesystem::create_symlink(path, folder.path + "/link");
+    CHECK_FALSE(remove_dead_socket_file(folder.path + "/link"));
+    CHECK(remove_dead_socket_file(path));
+    CHECK_FALSE(std::filesystem::exists(path));
+    std::ofstream(path) << "a file";
+    CHECK_FALSE(remove_dead_socket_file(path));
+    CHECK(std::filesystem::exists(path));
 }
 
 TEST_CASE("a port on which nobody is seen to listen has no known owner") {
