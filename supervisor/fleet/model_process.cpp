@@ -216,6 +216,9 @@ Result<ModelProcess::RunPtr> ModelProcess::launch(bool other_port) {
     LaunchSpec spec = spec_for(model_->argv, *run);
     spec.limits = model_->limits;
     spec.stop = spec_for(model_->cmd_stop, *run).argv;
+    if (!run->endpoint->unix_path.empty()) {
+        launcher_.clear_socket_file(run->endpoint->unix_path);
+    }
     run->gpu_memory.before_start(launcher_.gpu_memory_used());
     Result<std::unique_ptr<Child>> child = launcher_.launch(spec);
     if (!child) {
@@ -289,7 +292,9 @@ void ModelProcess::on_exit(const RunPtr& run, ExitStatus status) {
     }
     last_status_ = status;
     last_output_ = output_of(*run);
-    const bool port_taken = run->port != 0 && says_port_is_taken(last_output_);
+    place_taken_ = run->place_taken;
+    const bool port_taken =
+        run->port != 0 && run->endpoint->unix_path.empty() && says_port_is_taken(last_output_);
     run_.reset();
     start_hook(run, "afterStop", model_->hooks.after_stop);
     feed(Exited{port_taken});

@@ -138,7 +138,8 @@ private:
     std::shared_ptr<const Failure> failure_;  // of last_failure_
     TimePoint entered_{};                     // the state that it is in
     std::optional<std::chrono::system_clock::time_point> entered_at_;
-    bool was_ready_ = false;  // the current or last run
+    bool place_taken_ = false;  // the last run: somebody else answered at its address
+    bool was_ready_ = false;    // the current or last run
 };
 
 }  // namespace corral

@@ -33,6 +33,7 @@ struct ModelProcess::Run {
     bool ended = false;
     std::string intruder;       // who else answers at its address; empty: nobody
     TimePoint intruder_seen{};  // at first
+    bool place_taken = false;   // it was killed for that
     MemoryReturn gpu_memory;
     /// Stop commands are at work: the process counts as gone when they are done, too, because they
     /// may be what ends the rest of it (a container).

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace corral {
@@ -25,31 +26,39 @@ bool is_loopback(std::string_view host) {
     return host.starts_with("127.") || std::find(names.begin(), names.end(), host) != names.end();
 }
 
+std::string place_of(const Endpoint& endpoint) {
+    return endpoint.unix_path.empty() ? fmt::format("port {}", endpoint.port)
+                                      : "the socket " + log::clean(endpoint.unix_path);
+}
+
 }  // namespace
 
 /// True unless it was somebody else who answered: then it is not ready, and ends as failed.
 bool ModelProcess::answers_itself(Run& run) const {
     const Endpoint& endpoint = *run.endpoint;
-    if (endpoint.unix_path.empty() && is_loopback(endpoint.host)) {
-        const Listener found = run.child->listener(endpoint.port);
-        if (found.owner == ListenerOwner::foreign) {
-            if (run.intruder.empty()) {
-                run.intruder_seen = Clock::now();
-                run.intruder = fmt::format(
-                    "address already in use: port {} is held by process {} ({}), which is not this "
-                    "model's\n",
-                    endpoint.port, found.pid, log::clean(found.name));
-                spdlog::warn("model={} pid={} {}", log::clean(id_.str()), run.child->pid(),
-                             std::string_view(run.intruder).substr(0, run.intruder.size() - 1));
-            } else if (Clock::now() - run.intruder_seen >= intruder_patience) {
-                run.child->kill();
-            }
-            return false;
-        }
-        run.intruder.clear();
+    Listener found;  // elsewhere nobody can look
+    if (!endpoint.unix_path.empty()) {
+        found = run.child->listener_at(endpoint.unix_path);
+    } else if (is_loopback(endpoint.host)) {
+        found = run.child->listener(endpoint.port);
     }
-    run.gpu_memory.at_ready(launcher_.gpu_memory_used());
-    return true;
+    if (found.owner != ListenerOwner::foreign) {
+        run.intruder.clear();
+        run.gpu_memory.at_ready(launcher_.gpu_memory_used());
+        return true;
+    }
+    if (run.intruder.empty()) {
+        run.intruder_seen = Clock::now();
+        run.intruder = fmt::format(
+            "address already in use: {} is held by process {} ({}), which is not this model's\n",
+            place_of(endpoint), found.pid, log::clean(found.name));
+        spdlog::warn("model={} pid={} {}", log::clean(id_.str()), run.child->pid(),
+                     std::string_view(run.intruder).substr(0, run.intruder.size() - 1));
+    } else if (Clock::now() - run.intruder_seen >= intruder_patience) {
+        run.place_taken = true;
+        run.child->kill();
+    }
+    return false;
 }
 
 /// After its end: until the driver has given back what it had of the GPUs, or long enough.

@@ -79,7 +79,8 @@ std::optional<Error> ModelProcess::error_of(const Announce& news) {
             break;
         }
         case Cause::died_early: {
-            auto failure = failure_of({FailedAt::loading, last_status_, output});
+            const FailedAt at = place_taken_ ? FailedAt::taken_place : FailedAt::loading;
+            auto failure = failure_of({at, last_status_, output});
             std::string text = died_early_text(id_, *failure, since(started_));
             out = failed(Errc::start_failed, std::move(failure), std::move(text));
             break;

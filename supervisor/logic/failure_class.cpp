@@ -148,6 +148,9 @@ FailureClass classify(const FailureFacts& facts) {
     if (facts.at == FailedAt::deadline || facts.at == FailedAt::stall) {
         return FailureClass::timed_out;
     }
+    if (facts.at == FailedAt::taken_place) {
+        return FailureClass::port_in_use;
+    }
     const FailureClass by_status =
         facts.status ? class_of_status(*facts.status) : FailureClass::other;
     if (by_status == FailureClass::memory_limit || by_status == FailureClass::oom_killed) {

@@ -15,11 +15,12 @@ namespace corral {
 
 /// How far it had come.
 enum class FailedAt : std::uint8_t {
-    launch,    ///< nothing could be executed
-    loading,   ///< it ended before it was ready
-    deadline,  ///< it was not ready in time
-    stall,     ///< it neither printed nor read anything for too long
-    serving,   ///< it was ready and ended by itself
+    launch,       ///< nothing could be executed
+    loading,      ///< it ended before it was ready
+    deadline,     ///< it was not ready in time
+    stall,        ///< it neither printed nor read anything for too long
+    taken_place,  ///< Corral ended it, because somebody else answers at its address
+    serving,      ///< it was ready and ended by itself
 };
 
 struct FailureFacts {

@@ -166,14 +166,16 @@ void end_late(const Options& options) {
     }).detach();
 }
 
-int listen_on_path(const std::string& path) {
+int listen_on_path(const std::string& path, bool removes_old) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) {
         return -1;
     }
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    ::unlink(path.c_str());
+    if (removes_old) {
+        ::unlink(path.c_str());
+    }
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(fd, 512) != 0) {
@@ -282,8 +284,9 @@ int main(int argc, char** argv) {
     if (!options.gate.empty()) {  // read and write: it must not end when the test's end closes
         gate = ::open(options.gate.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
     }
-    const int listener = options.socket.empty() ? listen_on_port(options.host, options.port)
-                                                : listen_on_path(options.socket);
+    const int listener = options.socket.empty()
+                             ? listen_on_port(options.host, options.port)
+                             : listen_on_path(options.socket, !options.no_unlink);
     if (listener < 0) {
         std::fprintf(stderr, "fake_engine: cannot listen: %s\n", std::strerror(errno));
         return 1;

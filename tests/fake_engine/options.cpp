@@ -38,6 +38,7 @@ Targets targets_of(Options& o) {
                {"no-content-length", &o.no_content_length},
                {"early-400", &o.early_400},
                {"close-after", &o.close_after},
+               {"no-unlink", &o.no_unlink},
                {"cut-mid-chunk", &o.cut_mid_chunk},
                {"huge-header", &o.huge_header},
                {"garbage", &o.garbage},

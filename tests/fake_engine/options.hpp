@@ -16,6 +16,7 @@ struct Options {
     std::string host = "127.0.0.1";  ///< --host; a name ending in .sock is a Unix socket
     int port = 0;                    ///< --port
     std::string socket;              ///< --socket PATH
+    bool no_unlink = false;          ///< --no-unlink: cannot listen where a socket lies already
     std::string model = "fake";      ///< --model, --alias: echoed in answers
     std::string pid_file;            ///< --pid-file: its pid and those of its grandchildren, a line
     std::string record;              ///< --record: request bytes as received, probes left out

@@ -1,14 +1,16 @@
 """Connections to upstreams: kept and used again where that is safe, ended where they are not."""
 
 import os
+import subprocess
 import tempfile
 import threading
 from pathlib import Path
 
 import pytest
-from corral_harness import poll_until, run_corral
+from corral_harness import FAKE_ENGINE, poll_until, run_corral
 from corral_http import chunked, make_request
 from corral_origin import Origin, chunk, echo, response, stream_head
+from corral_processes import is_alive
 
 PEER_REQUEST = {"model": "pm"}
 TIME_WAIT, KEEPALIVE_TIMER = "06", "02"
@@ -243,6 +245,53 @@ def test_a_model_may_listen_on_a_unix_socket(yard, socket_path):
     hosts = [line for head, _ in yard.engines["u"].requests for line in head.split(b"\r\n")
              if line.lower().startswith(b"host:")]
     assert hosts == [b"Host: 127.0.0.1"] * 3
+
+
+def test_a_socket_that_a_dead_model_left_is_in_nobodys_way(yard, socket_path):
+    """Guards: llama-server cannot listen where a socket lies already, and leaves its own behind
+    whenever it ends: the model starts again after a stop and after a crash all the same."""
+    engine = yard.engine(
+        "u", {"proxy": f"unix://{socket_path}"}, socket=socket_path, no_unlink=True
+    )
+    corral = yard.serve()
+    for turn in (1, 2):
+        assert corral.chat("u").json()["model"] == "u"
+        assert corral.post("/api/models/unload/u").status == 200
+        assert socket_path.is_socket() and len(engine.starts) == turn
+    assert corral.chat("u").status == 200
+    corral.signal(9, engine.starts[-1])
+    poll_until(lambda: corral.running() == {}, what="the death to be noticed")
+    assert corral.chat("u").json()["model"] == "u"
+
+
+@pytest.fixture
+def stale_engine(yard, socket_path):
+    """A server of no model on that socket, which was there before Corral."""
+    events = yard.folder / "stale-events"
+    words = ["--socket", socket_path, "--model", "stale", "--events", events]
+    process = subprocess.Popen([FAKE_ENGINE, *map(str, words)])
+    try:
+        poll_until(socket_path.is_socket, what="the stale server")
+        yield events
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_stale_server_on_a_unix_socket_never_answers_for_a_model(yard, socket_path, stale_engine):
+    """Guards: the listener decides, not the answer: who was there before the launch is named, and
+    asked for nothing; a model that takes the place of the socket is the model."""
+    place = {"proxy": f"unix://{socket_path}"}
+    idle = yard.engine("idle", place, never_listen=True)
+    yard.engine("good", place, socket=socket_path)
+    corral = yard.serve()
+    answer = corral.chat("idle", deadline=60)
+    assert answer.status == 502, answer
+    assert answer.error["failure"]["class"] == "port_in_use"
+    assert f"the socket {socket_path} is held by process" in answer.error["message"]
+    poll_until(lambda: not is_alive(idle.starts[0]), what="the child to be gone")
+    assert "POST" not in stale_engine.read_text()
+    assert corral.chat("good").json()["model"] == "good"
 
 
 def test_a_request_without_host_reaches_a_unix_socket_with_one(yard, socket_path):

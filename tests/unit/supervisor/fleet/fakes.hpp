@@ -77,6 +77,7 @@ public:
     }
     std::string last_lines(std::size_t) const override { return process_->lines; }
     Listener listener(std::uint16_t) const override { return process_->listener; }
+    Listener listener_at(const std::string&) const override { return process_->listener; }
     std::optional<std::uint64_t> activity() const override { return process_->activity; }
     void on_output(std::function<void()> heard) override { process_->heard = std::move(heard); }
 
@@ -116,10 +117,12 @@ public:
     }
 
     std::optional<std::uint64_t> gpu_memory_used() override { return gpu_memory; }
+    void clear_socket_file(const std::string& path) override { cleared.push_back(path); }
 
     std::optional<std::uint64_t> gpu_memory;
     std::vector<std::shared_ptr<FakeProcess>> processes;
     std::vector<std::uint16_t> asked_ports;
+    std::vector<std::string> cleared;
     std::optional<Error> refuse;
     std::function<void(FakeProcess&)> on_launch;
 

@@ -34,10 +34,29 @@ TEST_CASE("a model whose port somebody else holds is not ready, and says who it 
     REQUIRE(s.until([&] { return got->result.has_value(); }));
     CHECK(got->refused(Errc::start_failed));
     CHECK(got->detail().find("port 9999 is held by process 77 (old-server)") != std::string::npos);
+    CHECK(got->result->error().failure->kind == FailureClass::port_in_use);
     CHECK(s.last().killed);
     CHECK(s.launcher.processes.size() == 1);
     s.launcher.on_launch = nullptr;
     CHECK(s.lease("a")->granted());
+}
+
+TEST_CASE("a model on a Unix socket finds its place free, or learns who has it") {
+    // Guards: a dead server's socket is in nobody's way, and a living one answers for no model.
+    ModelConfig a = model("a");
+    a.argv = {"server"};
+    a.proxy = "unix:///run/engine.sock";
+    Stage s(config_of({a}));
+    s.launcher.on_launch = [&](FakeProcess&) { CHECK(s.launcher.cleared.size() == 1); };
+    s.lease("a")->result.reset();
+    CHECK(s.launcher.cleared == std::vector<std::string>{"/run/engine.sock"});
+    s.last().exit({true, 9});
+    REQUIRE(s.until([&] { return s.state("a") == ProcessState::failed; }));
+    s.launcher.on_launch = [](FakeProcess& process) { process.listener = stale_server(); };
+    const auto got = s.acquire("a");
+    REQUIRE(s.until([&] { return got->result.has_value(); }));
+    CHECK(got->detail().find("the socket /run/engine.sock is held by process 77 (old-server)") !=
+          std::string::npos);
 }
 
 TEST_CASE("a model whose chosen port somebody else got is started on another one") {

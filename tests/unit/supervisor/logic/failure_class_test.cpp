@@ -111,6 +111,8 @@ TEST_CASE("a status may say more than any output") {
     CHECK(of({false, 127}, "address already in use") == FailureClass::port_in_use);
     CHECK(classify({FailedAt::deadline, std::nullopt, "out of memory"}) == FailureClass::timed_out);
     CHECK(classify({FailedAt::stall, std::nullopt, ""}) == FailureClass::timed_out);
+    // Corral's own SIGKILL is not the kernel's.
+    CHECK(classify({FailedAt::taken_place, ExitStatus{true, 9}, ""}) == FailureClass::port_in_use);
     CHECK(classify({FailedAt::launch, std::nullopt,
                     "cannot start '/x/server': No such file or directory"}) ==
           FailureClass::file_missing);
