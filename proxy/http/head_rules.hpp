@@ -137,7 +137,8 @@ struct ResponseContext {
                                                        const Limits& limits);
 
 /// True for `uri-host [":" port]` of RFC 9110 §7.2 as we take it: a name of letters, digits, `-`,
-/// `.`, `_`, an IPv4 literal or a bracketed IPv6 literal; port 0–65535 or empty.
+/// `_` and single dots between and behind them, an IPv4 literal or a bracketed IPv6 literal; port
+/// 0–65535 or empty.
 [[nodiscard]] bool is_valid_host(std::string_view host) noexcept;
 
 }  // namespace corral::http

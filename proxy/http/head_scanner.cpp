@@ -159,7 +159,9 @@ bool is_valid_host(std::string_view host) noexcept {
     } else {
         const auto colon = host.find(':');
         const auto name = host.substr(0, colon);
-        if (name.empty() || name.size() > 255 || !chars::all_of(name, chars::host_name)) {
+        const bool empty_label = name.starts_with('.') || name.find("..") != std::string_view::npos;
+        if (name.empty() || name.size() > 255 || empty_label ||
+            !chars::all_of(name, chars::host_name)) {
             return false;
         }
         port = colon == std::string_view::npos ? std::string_view{} : host.substr(colon);

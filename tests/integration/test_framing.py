@@ -201,7 +201,9 @@ HOSTS = {
         "text behind the bracket": b" [::1]x", "a zone": b" [fe80::1%25eth0]",
         "no IPv6": b" [::g]", "IPvFuture": b" [v1.x]", "percent-encoding": b" local%68ost",
         "NUL": b" localhost\0", "non-ASCII": b" localhost\xc3\xa9", "quotes": b' "localhost"',
-        "angle brackets": b" <localhost>", "300 bytes": b" " + b"a" * 300}.items()},
+        "angle brackets": b" <localhost>", "300 bytes": b" " + b"a" * 300,
+        "an empty label": b" local..host", "a leading dot": b" .localhost",
+        "two trailing dots": b" localhost..", "only a dot": b" ."}.items()},
 }
 
 # How long the body is, RFC 9112 §6 and RFC 9110 §8.6.
