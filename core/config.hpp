@@ -50,6 +50,12 @@ struct Limits {
 
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
 
+/// What becomes of a request that offers HTTP/2 by `Upgrade: h2c` (RFC 7540 §3.2).
+enum class H2cUpgrade : std::uint8_t {
+    refuse,  ///< 501, whatever else it offers
+    ignore,  ///< the offer is left out, the request is served with HTTP/1.1
+};
+
 /// Which output reaches Corral's standard output (and GET /logs).
 enum class LogToStdout : std::uint8_t { proxy, upstream, both, none };
 
@@ -84,8 +90,9 @@ struct Config {
     std::vector<std::string> allowed_hosts;    ///< as read_host_pattern() gives them
     std::vector<std::string> allowed_origins;  ///< as read_origin_pattern() gives them
     std::vector<std::string> trusted_proxies;  ///< `unix`, or what parse_ip_range() takes
-    std::vector<std::string> preload;          ///< hooks.on_startup.preload, aliases resolved
-    std::vector<std::string> ignore_paths;     ///< upstream.ignorePaths, valid RE2; never empty
+    H2cUpgrade h2c_upgrade = H2cUpgrade::refuse;
+    std::vector<std::string> preload;       ///< hooks.on_startup.preload, aliases resolved
+    std::vector<std::string> ignore_paths;  ///< upstream.ignorePaths, valid RE2; never empty
 
     std::vector<ModelConfig> models;  ///< sorted by id
     RouterKind router = RouterKind::group;

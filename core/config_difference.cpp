@@ -51,6 +51,7 @@ constexpr std::array settings{
     Setting{"allowedHosts", differs<&Config::allowed_hosts>},
     Setting{"allowedOrigins", differs<&Config::allowed_origins>},
     Setting{"trustedProxies", differs<&Config::trusted_proxies>},
+    Setting{"h2cUpgrade", differs<&Config::h2c_upgrade>},
     Setting{"hooks.on_startup.preload", differs<&Config::preload>, true},
     Setting{"upstream.ignorePaths", differs<&Config::ignore_paths>},
     Setting{"routing.router.use", differs<&Config::router>},

@@ -338,6 +338,7 @@ Json discovery(const DiscoveryConfig& discovery) {
 void server_keys(const Config& config, Json& out) {
     constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
     constexpr std::array<std::string_view, 4> outputs{"proxy", "upstream", "both", "none"};
+    constexpr std::array<std::string_view, 2> h2c_words{"refuse", "ignore"};
     if (!config.listen.empty()) {
         out["listen"] = config.listen;
     }
@@ -358,6 +359,7 @@ void server_keys(const Config& config, Json& out) {
     out["allowedHosts"] = config.allowed_hosts;
     out["allowedOrigins"] = config.allowed_origins;
     out["trustedProxies"] = config.trusted_proxies;
+    out["h2cUpgrade"] = name_of(config.h2c_upgrade, h2c_words);
     out["captureBuffer"] = config.capture_bytes_max >> 20U;
     out["metricsMaxInMemory"] = config.activity_rows_max;
     if (!config.store_path.empty()) {

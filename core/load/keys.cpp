@@ -90,6 +90,7 @@ std::span<const Key> tls_keys() noexcept {
 
 constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 4> outputs{"proxy", "upstream", "both", "none"};
+constexpr std::array<std::string_view, 2> h2c_words{"refuse", "ignore"};
 constexpr std::array<std::string_view, 16> time_formats{
     "",       "ansic",      "unixdate",   "rubydate", "rfc822",      "rfc822z",
     "rfc850", "rfc1123",    "rfc1123z",   "rfc3339",  "rfc3339nano", "kitchen",
@@ -133,6 +134,10 @@ constexpr std::array of_top_level{
         "addresses and ranges (`10.0.0.0/8`) of proxies whose `X-Forwarded-*` is believed; `unix`: "
         "whoever comes by a Unix socket",
         Traits{.extension = true}},
+    Key{"h2cUpgrade", word, "refuse",
+        "a request that offers HTTP/2 by `Upgrade: h2c`, as each of Java's HttpClient does unless "
+        "it is told to speak HTTP/1.1: `refuse`: 501; `ignore`: it is served with HTTP/1.1",
+        Traits{.extension = true, .words = h2c_words}},
     Key{"includeAliasesInList", boolean, "false", "`/v1/models` lists aliases, too"},
     Key{"sendLoadingState", boolean, "false",
         "a client that streams is told how the loading goes, in a chat as reasoning text; a "

@@ -1,5 +1,5 @@
-// Who may use Corral from where: allowedHosts, allowedOrigins, trustedProxies. An entry that says
-// nothing is left out with a warning: less is allowed then, never more.
+// Who may use Corral from where, and how: allowedHosts, allowedOrigins, trustedProxies, h2cUpgrade.
+// What says nothing is left out with a warning: less is allowed then, never more.
 #include "core/ip_range.hpp"
 #include "core/load/loading.hpp"
 #include "core/web_names.hpp"
@@ -38,6 +38,17 @@ void read_entries(Loading& loading, Reader& reader, std::string_view key, ReadEn
     }
 }
 
+void read_h2c_upgrade(Loading& loading, Reader& reader) {
+    const Node* node = loading.root.find("h2cUpgrade");
+    const auto text = node != nullptr ? reader.text(*node, "h2cUpgrade") : std::nullopt;
+    if (text == "ignore") {
+        loading.config.h2c_upgrade = H2cUpgrade::ignore;
+    } else if (text && *text != "refuse") {
+        loading.report.warn(node->mark, "h2cUpgrade \"" + *text + "\": refuse is used",
+                            "one of refuse, ignore");
+    }
+}
+
 }  // namespace
 
 void read_access(Loading& loading) {
@@ -46,6 +57,7 @@ void read_access(Loading& loading) {
     read_entries(loading, reader, "allowedHosts", read_host_pattern, config.allowed_hosts);
     read_entries(loading, reader, "allowedOrigins", read_origin_pattern, config.allowed_origins);
     read_entries(loading, reader, "trustedProxies", read_proxy, config.trusted_proxies);
+    read_h2c_upgrade(loading, reader);
 }
 
 }  // namespace corral::load

@@ -217,10 +217,11 @@ Result<void> check_target_and_host(std::string_view target, RequestHead& out) {
     return {};
 }
 
-/// Another HTTP in place of this one: it would carry requests past every check of ours.
+/// Another HTTP in place of this one (`h2c`, `h2c-14`, `HTTP/2.0`): it would carry requests past
+/// every check of ours.
 bool is_http(std::string_view protocol) noexcept {
-    return equals_no_case(protocol, "h2c") || equals_no_case(protocol, "h2") ||
-           equals_no_case(protocol.substr(0, 5), "http/");
+    const auto name = protocol.substr(0, protocol.find('/'));
+    return equals_no_case(name, "http") || equals_no_case(name.substr(0, 2), "h2");
 }
 
 /// `websocket` or `name/version`.
@@ -230,9 +231,9 @@ bool is_protocol(std::string_view text) noexcept {
            (slash == std::string_view::npos || chars::is_token(text.substr(slash + 1)));
 }
 
-/// The protocols that Upgrade lists, without HTTP/2. Some clients ask for that with every request
-/// (Java's): they go on with HTTP/1.1, as RFC 9110 §7.8 lets us.
+/// What Upgrade lists: HTTP/2 or what may become a tunnel.
 Result<void> read_upgrade(RequestHead& out) {
+    const bool has_body = out.framing.kind == BodyKind::chunked || out.framing.length > 0;
     for (const Field field : out.fields) {
         if (!equals_no_case(field.name, "upgrade")) {
             continue;
@@ -242,7 +243,9 @@ Result<void> read_upgrade(RequestHead& out) {
             if (!is_protocol(*protocol)) {
                 return bad("Upgrade is malformed (RFC 9110 section 7.8)");
             }
-            if (!is_http(*protocol)) {
+            if (is_http(*protocol)) {
+                out.offers_http2 = true;
+            } else if (!has_body) {
                 out.upgrade.append(out.upgrade.empty() ? "" : ", ").append(*protocol);
             }
         }
@@ -250,8 +253,18 @@ Result<void> read_upgrade(RequestHead& out) {
     return {};
 }
 
+/// Java's HttpClient offers HTTP/2 with every request: its users have to be told the way out.
+Error http2_refused() {
+    return {Errc::unsupported, Blame::client,
+            "the request offers to go on with HTTP/2 (Upgrade: h2c), and Corral speaks HTTP/1.1. "
+            "What to do: set the client to HTTP/1.1 (Java: HttpClient.newBuilder().version("
+            "HttpClient.Version.HTTP_1_1)), or let Corral ignore the offer: h2cUpgrade: ignore in "
+            "its config."};
+}
+
 Result<void> check_connection(RequestHead& out) {
     bool upgrade_listed = false;
+    bool settings_listed = false;
     for (const Field field : out.fields) {
         if (!equals_no_case(field.name, "connection")) {
             continue;
@@ -262,14 +275,15 @@ Result<void> check_connection(RequestHead& out) {
                 return bad("Connection is malformed (RFC 9110 section 7.6.1)");
             }
             upgrade_listed = upgrade_listed || equals_no_case(*option, "upgrade");
+            settings_listed = settings_listed || equals_no_case(*option, "http2-settings");
         }
     }
     out.keep_alive = wants_keep_alive(out.fields, out.minor_version);
-    const bool has_body = out.framing.kind == BodyKind::chunked || out.framing.length > 0;
-    if (upgrade_listed && out.minor_version >= 1 && !has_body) {
-        return read_upgrade(out);
+    if (out.minor_version == 0) {
+        return {};  // HTTP/1.0 knows of no upgrade (RFC 9110 §7.8)
     }
-    return {};
+    out.offers_http2 = settings_listed;
+    return upgrade_listed ? read_upgrade(out) : Result<void>();
 }
 
 Result<void> check_expect(RequestHead& out) {
@@ -364,7 +378,8 @@ Result<void> check_switch(const ResponseContext& context, const Fields& fields) 
 
 }  // namespace
 
-Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits) {
+Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits,
+                                       H2cUpgrade h2c) {
     HeadScanner scanner(limits);
     auto scan = scanner.scan(head);
     if (scan.error) {
@@ -373,10 +388,10 @@ Result<RequestHead> parse_request_head(std::string_view head, const Limits& limi
     if (scan.state != HeadScan::State::complete || scan.bytes != head.size()) {
         return bad("the head is not complete");
     }
-    return parse_request_head(scanner.clean(head));
+    return parse_request_head(scanner.clean(head), h2c);
 }
 
-Result<RequestHead> parse_request_head(CleanHead clean) {
+Result<RequestHead> parse_request_head(CleanHead clean, H2cUpgrade h2c) {
     std::string_view head = clean.text();
     if (head.starts_with("\r\n")) {
         head.remove_prefix(2);
@@ -398,6 +413,9 @@ Result<RequestHead> parse_request_head(CleanHead clean) {
     }
     if (auto checked = check_target_and_host(line->target, out); !checked) {
         return std::move(checked).error();
+    }
+    if (out.offers_http2 && h2c == H2cUpgrade::refuse) {
+        return http2_refused();
     }
     return out;
 }

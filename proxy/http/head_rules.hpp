@@ -99,13 +99,16 @@ struct RequestHead {
     std::string host;     ///< authority of an absolute-form target, else Host; empty only for 1.0
     std::string upgrade;  ///< protocols asked for by Upgrade, but for HTTP/2; usually empty, and
                           ///< so where it does not count: with a body, or in HTTP/1.0
+    bool offers_http2 = false;  ///< by Upgrade or HTTP2-Settings (RFC 7540 §3.2); not in HTTP/1.0
 };
 
 /// Parses a head, any bytes if they were not scanned yet. Errors are the client's: bad_request 400,
 /// body_too_large 413, head_too_large 431, unsupported 501 and the exact statuses 414, 417, 505.
-/// After any of them the connection cannot be used on.
-[[nodiscard]] Result<RequestHead> parse_request_head(CleanHead head);
-[[nodiscard]] Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits);
+/// After any of them the connection cannot be used on. `h2c` decides about one that offers HTTP/2.
+[[nodiscard]] Result<RequestHead> parse_request_head(CleanHead head,
+                                                     H2cUpgrade h2c = H2cUpgrade::refuse);
+[[nodiscard]] Result<RequestHead> parse_request_head(std::string_view head, const Limits& limits,
+                                                     H2cUpgrade h2c = H2cUpgrade::refuse);
 
 struct ResponseHead {
     unsigned status = 0;  ///< 100–599

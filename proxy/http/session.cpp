@@ -209,7 +209,7 @@ private:
         if (scan.state != HeadScan::State::complete) {
             return std::nullopt;
         }
-        auto head = parse_request_head(scanner.clean(client_.in().data()));
+        auto head = parse_request_head(scanner.clean(client_.in().data()), config_->h2c_upgrade);
         if (!head) {
             return Result<void>(head.error());
         }

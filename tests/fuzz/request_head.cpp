@@ -49,7 +49,7 @@ void check_forwarded(const RequestHead& head) {
     const auto again = parse_request_head(*sent, wide);
     require(again.has_value());
     require(again->method == head.method && again->target == head.target);
-    require(again->host == head.host && again->upgrade.empty());
+    require(again->host == head.host && again->upgrade.empty() && !again->offers_http2);
     require(again->framing.kind == head.framing.kind || head.framing.kind == BodyKind::none);
     require(again->framing.length == head.framing.length);
     require(again->fields.count("connection") == 0 && again->fields.count("expect") == 0);
@@ -72,13 +72,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     limits.head_line_bytes_max = 512;
     limits.head_fields_max = 20;
     check_scan(text, limits);
-    if (const auto head = parse_request_head(text, limits)) {
+    const auto strict = parse_request_head(text, limits);
+    const auto head = parse_request_head(text, limits, H2cUpgrade::ignore);
+    require(strict.has_value() == (head.has_value() && !head->offers_http2));
+    if (head) {
         require(scan_head(text, limits).bytes == text.size());
         require(head->target.starts_with('/') || head->target == "*");
         require(head->framing.kind != BodyKind::until_close);
         require(head->framing.length < 1ULL << 53U);
         require(!(head->fields.count("content-length") > 0 &&
                   head->fields.count("transfer-encoding") > 0));
+        require(head->upgrade.find("h2c") == std::string::npos);
         check_forwarded(*head);
     }
     return 0;

@@ -125,6 +125,20 @@ LINES = {
     "PROXY protocol 2": (400, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12) + get()),
     "FastCGI record": (400, b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0"),
     "Redis command": (400, b"*1\r\n$4\r\nPING\r\n"),
+    "9113-3.4 HTTP/2 preface in HTTP/1.1": (
+        400, b"PRI * HTTP/1.1\r\nHost: localhost\r\n\r\nSM\r\n\r\n"),
+    "7826-20 RTSP DESCRIBE": (
+        400, b"DESCRIBE rtsp://localhost/x RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+    "3261-7 SIP": (400, b"INVITE sip:a@localhost SIP/2.0\r\nHost: localhost\r\n\r\n"),
+    "ICE source": (400, b"SOURCE /upstream/a/page ICE/1.0\r\nHost: localhost\r\n\r\n"),
+    "Gnutella": (400, b"GNUTELLA CONNECT/0.6\r\n\r\n"),
+    "IMAP login": (400, b"a1 LOGIN a b\r\n"),
+    "memcached stats": (400, b"stats\r\n"),
+    "SOCKS 5": (400, b"\x05\x01\x00"),
+    "MQTT": (400, b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"),
+    "PostgreSQL asks for TLS": (400, b"\0\0\0\x08\x04\xd2\x16\x2f"),
+    "JSON on a line": (400, b'{"model":"a"}\r\n'),
+    "3629-6 a byte-order mark before": (400, b"\xef\xbb\xbf" + get()),
 }
 
 # Field lines, RFC 9112 §5.
@@ -268,6 +282,29 @@ LENGTHS = {
     "9110-7.8 malformed Upgrade": (400, get(b"Connection: Upgrade\r\nUpgrade: a b\r\n")),
 }
 
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\nUpgrade: "
+# What would go on with HTTP/2, past every check (h2c smuggling, Bishop Fox 2020).
+UPGRADES = {
+    "7540-3.2 h2c": (501, get(H2C + b"h2c\r\n")),
+    "7540-3.2 h2c in a POST (Java's HttpClient)": (501, with_length(H2C + b"h2c\r\n")),
+    "7540-3.2 h2c with chunks": (501, te(b"chunked", more=H2C + b"h2c\r\n")),
+    "7540-3.2 h2c behind websocket": (501, get(H2C + b"websocket, h2c\r\n")),
+    "7540-3.2 h2c before websocket": (501, get(H2C + b"h2c,websocket\r\n")),
+    "7540-3.2 h2c in a second Upgrade": (501, get(H2C + b"websocket\r\nUpgrade: h2c\r\n")),
+    "7540-3.2 h2c without its settings": (
+        501, get(b"Connection: Upgrade\r\nUpgrade: h2c\r\n")),
+    "7540-3.2 H2C in capitals": (501, get(b"connection: UPGRADE\r\nupgrade: H2C\r\n")),
+    "7540-3.2.1 settings without an upgrade": (
+        501, get(b"Connection: HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\n")),
+    "7540-3.2 h2c in an OPTIONS *": (501, get(H2C + b"h2c\r\n", b"*", method=b"OPTIONS")),
+    "7540-3.2 h2c of a draft": (501, get(H2C + b"h2c-14\r\n")),
+    "7540-3.3 h2": (501, get(H2C + b"h2\r\n")),
+    "9110-7.8 HTTP/2.0": (501, get(b"Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n")),
+    "9110-7.8 HTTP/1.1": (501, get(b"Connection: Upgrade\r\nUpgrade: HTTP/1.1\r\n")),
+    "9113-3.4 the preface behind an h2c": (
+        501, get(H2C + b"h2c\r\n") + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+}
+
 # Limits (safety.md §6): 414 for the request line, 431 for the rest.
 SIZES = {
     "9112-3 a target of 64 kB": (414, get(target=b"/upstream/a/" + b"x" * 65_536)),
@@ -283,6 +320,7 @@ SIZES = {
 
 REFUSED = {f"{group}: {name}": case for group, cases in {
     "line": LINES, "field": FIELDS, "9112-3.2 Host": HOSTS, "length": LENGTHS, "size": SIZES,
+    "upgrade": UPGRADES,
 }.items() for name, case in cases.items()}
 
 
@@ -387,12 +425,7 @@ CLEAN = {
     "9110-7.6.1 Connection names Transfer-Encoding": (
         te(b"chunked", more=b"Connection: transfer-encoding\r\n"), chunked_up(BODY)),
     "9110-7.6.1 Connection names Connection": (get(b"Connection: connection\r\n"), get_up()),
-    "9110-7.8 h2c is not switched to (h2c smuggling)": (
-        with_length(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-                    b"HTTP2-Settings: AAMAAABk\r\n"), length_up()),
     "9110-7.8 h2c without Connection": (get(b"Upgrade: h2c\r\nHTTP2-Settings: AA\r\n"), get_up()),
-    "9110-7.8 HTTP/2.0 is not switched to": (
-        get(b"Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n"), get_up()),
     "9110-7.8 no upgrade with a body": (
         with_length(b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), length_up()),
     "9110-10.1.1 the body comes with its expectation": (

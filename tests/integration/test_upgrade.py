@@ -1,6 +1,7 @@
 """Upgraded connections: what a client and a model's server say to each other behind a 101 goes both
 ways unchanged and ends as it ended; what is no upgrade stays a request."""
 
+import json
 import os
 import re
 import threading
@@ -241,8 +242,16 @@ NO_UPGRADE = {
     "HTTP/1.0": b"GET /upstream/a/x HTTP/1.0\r\nHost: h\r\n%s\r\n" % UPGRADE,
     "no Connection": b"GET /upstream/a/x HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
     "no Upgrade": b"GET /upstream/a/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n\r\n",
-    "h2c": b"GET /upstream/a/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    "h2c without Connection": b"GET /upstream/a/x HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n"
+    b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+}
+H2C = {
+    "GET": b"GET /upstream/a/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n"
     b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+    # As Java's HttpClient writes it.
+    "POST": b"POST /upstream/a/x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    b"Content-Length: 2\r\nHost: h\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+    b"Upgrade: h2c\r\nUser-Agent: Java-http-client/21.0.2\r\n\r\nhi",
 }
 
 
@@ -258,10 +267,37 @@ def test_what_is_no_upgrade_is_a_request_without_one(yard, request_bytes):
         assert unwanted not in head.lower(), head
 
 
+@pytest.mark.parametrize("sent", H2C.values(), ids=H2C.keys())
+def test_an_offer_of_http_2_is_refused_or_left_out(yard, sent):
+    """Guards: RFC 7540 3.2: HTTP/2 would pass by every check. The answer tells the way out, and
+    h2cUpgrade: ignore is it for those who cannot change their client: after a reload."""
+    engine = yard.engine("a", upgrade=True)
+    corral = yard.serve()
+    with corral.connect() as client:
+        client.send(sent)
+        answer = client.read_response()
+        assert (answer.status, answer.field("Connection")) == (501, "close")
+        assert "h2cUpgrade: ignore" in answer.error["message"], answer
+        assert client.read_until_closed() == b""
+    assert engine.requests == []
+    assert "status=501" in corral.log
+
+    corral.config_file.write_text(json.dumps(yard.config(h2cUpgrade="ignore")))
+    assert corral.post("/api/config/reload").status == 200
+    with corral.connect() as client:
+        for _ in range(2):  # the connection goes on
+            answer = client.send(sent).read_response()
+            assert answer.status in (200, 404) and answer.complete, answer
+    assert len(engine.requests) == 2
+    for head, _ in engine.requests:
+        for unwanted in (b"\nupgrade:", b"\nconnection:", b"\nhttp2-settings:"):
+            assert unwanted not in head.lower(), head
+
+
 def test_every_protocol_that_is_offered_reaches_the_server(yard, raw):
     """Guards: any protocol is tunnelled, not WebSocket alone, and the server chooses."""
     corral = yard.serve()
-    client = corral.connect().send(ask_upgrade("/upstream/a/x", "h2c, irc/6.9, websocket, x"))
+    client = corral.connect().send(ask_upgrade("/upstream/a/x", "irc/6.9, websocket, x"))
     server = raw.accept()
     assert b"\r\nUpgrade: irc/6.9, websocket, x\r\n" in server.read_request() + b"\r\n"
     server.send(SWITCH % b"irc/6.9" + b":hi")

@@ -141,6 +141,7 @@ TEST_CASE("every key outside of the models is named when it changes") {
         {"allowedHosts", [](Config& c) { c.allowed_hosts = {"a"}; }},
         {"allowedOrigins", [](Config& c) { c.allowed_origins = {"*"}; }},
         {"trustedProxies", [](Config& c) { c.trusted_proxies = {"unix"}; }},
+        {"h2cUpgrade", [](Config& c) { c.h2c_upgrade = H2cUpgrade::ignore; }},
         {"hooks.on_startup.preload", [](Config& c) { c.preload = {"a"}; }, true},
         {"upstream.ignorePaths", [](Config& c) { c.ignore_paths = {"x"}; }},
         {"routing.router.use", [](Config& c) { c.router = RouterKind::matrix; }},
@@ -180,8 +181,8 @@ TEST_CASE("every key outside of the models is named when it changes") {
     }
     // All of these but `origin` and `models` stand above: a new member needs a line.
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                                  w, x, y, z, aa, ab, ac, ad] = Config();
-    CHECK(edits.size() == 30 - 2);
+                                  w, x, y, z, aa, ab, ac, ad, ae] = Config();
+    CHECK(edits.size() == 31 - 2);
 }
 
 TEST_CASE("a model that is added is no change of the groups, though it joins the default one") {

@@ -25,6 +25,7 @@ logLevel: debug
 logTimeFormat: rfc3339
 logToStdout: both
 includeAliasesInList: true
+h2cUpgrade: ignore
 healthCheckTimeout: 300
 globalTTL: 60
 unloadTimeout: 7

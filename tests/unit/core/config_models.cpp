@@ -97,6 +97,17 @@ TEST_CASE("every key of the top level that works now is read") {
     CHECK(model(config, "m").port == 9000);
 }
 
+TEST_CASE("h2cUpgrade is one of two words, and refuses where it says something else") {
+    // Guards: a slip leaves the door shut, and Corral starts.
+    const std::string models = "models: {m: {cmd: 'a ${PORT}'}}\n";
+    CHECK(good(models).h2c_upgrade == H2cUpgrade::refuse);
+    CHECK(good(models + "h2cUpgrade: refuse\n").h2c_upgrade == H2cUpgrade::refuse);
+    CHECK(good(models + "h2cUpgrade: ignore\n").h2c_upgrade == H2cUpgrade::ignore);
+    const auto mistake = load(models + "h2cUpgrade: yes please\n");
+    CHECK(warning_with(mistake, "refuse is used"));
+    CHECK(mistake.config->h2c_upgrade == H2cUpgrade::refuse);
+}
+
 TEST_CASE("ports are given in the order of the ids, to models that use them") {
     // Guards: the numbers do not depend on the order of the file, and capitals come first.
     const auto config = good(

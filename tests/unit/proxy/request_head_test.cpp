@@ -262,17 +262,52 @@ TEST_CASE("Host stands once and is a host") {
     });
 }
 
-TEST_CASE("upgrades are kept for the upstream to decide, those to another HTTP are not") {
+TEST_CASE("upgrades are kept for the upstream to decide, those to another HTTP are refused") {
     // Guards: what may become a tunnel. HTTP in a tunnel would pass by every check of ours (Bishop
-    // Fox, h2c smuggling); its offer is ignored, as clients that always make it need (Java's).
+    // Fox, h2c smuggling).
+    const auto h2c =
+        get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+            "HTTP2-Settings: AAMA\r\n");
     check({
         {400, "RFC 9110 7.6.1: Connection that is no list", get("Connection: a b\r\n")},
         {400, "RFC 9110 7.8: no protocol", get("Connection: Upgrade\r\nUpgrade: a b\r\n")},
         {400, "RFC 9110 7.8: no version", get("Connection: Upgrade\r\nUpgrade: a/\r\n")},
         {0, "websocket", get("Connection: Upgrade\r\nUpgrade: websocket\r\n")},
+        {501, "RFC 7540 3.2: h2c", h2c},
+        {501, "RFC 7540 3.2: h2c with a body",
+         post("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+              "Content-Length: 4\r\n")},
+        {501, "RFC 7540 3.2: h2c with chunks",
+         post("Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n")},
+        {501, "RFC 7540 3.2: h2c without settings", get("Connection: upgrade\r\nUpgrade: H2C\r\n")},
+        {501, "RFC 7540 3.2: settings without Upgrade", get("Connection: http2-settings\r\n")},
+        {501, "RFC 9110 7.8: h2c behind another",
+         get("Connection: Upgrade\r\n"
+             "Upgrade: websocket, h2c\r\n")},
+        {501, "RFC 9110 7.8: h2c on a second line",
+         get("Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n")},
+        {501, "RFC 7540 3.1: h2", get("Connection: Upgrade\r\nUpgrade: h2\r\n")},
+        {501, "RFC 7540 3.1: a draft", get("Connection: Upgrade\r\nUpgrade: h2c-14\r\n")},
+        {501, "RFC 9110 7.8: HTTP/2.0", get("Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n")},
+        {501, "RFC 9110 7.8: HTTP/1.1", get("Connection: Upgrade\r\nUpgrade: http/1.1\r\n")},
+        {400, "a framing error is told first",
+         post("Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: x\r\n")},
+        {0, "RFC 9110 7.8: without Connection it is nothing",
+         get("Upgrade: h2c\r\nHTTP2-Settings: AAMA\r\n")},
+        {0, "RFC 9110 7.8: HTTP/1.0 knows of no upgrade",
+         "GET / HTTP/1.0\r\nConnection: upgrade, http2-settings\r\nUpgrade: h2c\r\n\r\n"},
     });
+    const auto refused = parse_request_head(h2c, limits);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().detail.find("What to do: ") != std::string::npos);
+    CHECK(refused.error().detail.find("HttpClient.Version.HTTP_1_1") != std::string::npos);
+    CHECK(refused.error().detail.find("h2cUpgrade: ignore") != std::string::npos);
+}
+
+TEST_CASE("what is offered besides another HTTP is kept") {
+    // Guards: with h2cUpgrade: ignore, too, no model's server is ever offered HTTP/2.
     const auto upgrade_of = [](const std::string& head) {
-        return parse_request_head(head, limits).value().upgrade;
+        return parse_request_head(head, limits, H2cUpgrade::ignore).value().upgrade;
     };
     CHECK(upgrade_of(get("Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n")) ==
           "websocket");
