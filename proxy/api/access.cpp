@@ -8,8 +8,8 @@
 
 namespace corral::api {
 
-http::AnswerStamp Caller::stamp() const noexcept {
-    return {id, page.origin, page.has_origin};
+http::AnswerStamp Caller::stamp(const http::DateClock& clock) const noexcept {
+    return {id, page.origin, page.has_origin, &clock};
 }
 
 AccessRules::AccessRules(std::shared_ptr<const Config> config, std::string own_name)

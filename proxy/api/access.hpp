@@ -27,7 +27,8 @@ struct Caller {
     http::Sender sender;  ///< what an upstream is told of it
     PageVerdict page;     ///< of a browser: whose page it is
     std::string_view id;  ///< X-Request-Id, the client's or made here
-    http::AnswerStamp stamp() const noexcept;
+    /// The clock is borrowed, too.
+    [[nodiscard]] http::AnswerStamp stamp(const http::DateClock& clock) const noexcept;
 };
 
 class AccessRules {

@@ -340,7 +340,7 @@ asio::awaitable<void> Exchange::send_rest_then_bound(Wire& upstream, Outgoing& o
 /// Not a coroutine itself: it gives the relay's.
 asio::awaitable<void> Exchange::begin(Relay& relay) {
     const bool keep_alive = head_.keep_alive && !context_.draining;
-    return relay.begin(head_, caller_.stamp(), keep_alive);
+    return relay.begin(head_, caller_.stamp(context_.clock), keep_alive);
 }
 
 asio::awaitable<void> Exchange::relay_into(Relay& relay, Wire& upstream) {

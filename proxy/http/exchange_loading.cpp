@@ -214,7 +214,7 @@ std::string Exchange::LoadingWait::begun_head() const {
     edit.keep_alive = head.keep_alive && !exchange_.context_.draining &&
                       edit.framing.kind != BodyKind::until_close;
     edit.client_minor_version = head.minor_version;
-    edit.stamp = exchange_.caller_.stamp();
+    edit.stamp = exchange_.caller_.stamp(exchange_.context_.clock);
     edit.set = fields;
     return serialize_answer_head(200, "text/event-stream", 0, edit).value();
 }

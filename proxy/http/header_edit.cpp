@@ -1,6 +1,7 @@
 #include "proxy/http/header_edit.hpp"
 
 #include "core/ip_range.hpp"
+#include "proxy/http/date_clock.hpp"
 #include "proxy/http/error_body.hpp"
 #include "proxy/http/http_chars.hpp"
 
@@ -329,6 +330,10 @@ void put_connection(HeadWriter& out, const ResponseHead& head, const ResponseEdi
 }
 
 void put_stamp(HeadWriter& out, const ResponseHead& head, const AnswerStamp& stamp) {
+    // RFC 9110 §6.6.1 has those who relay add it, too; interim answers go without.
+    if (stamp.clock != nullptr && head.status >= 200 && head.fields.count("date") == 0) {
+        out.copy("Date", stamp.clock->now());
+    }
     if (!stamp.request_id.empty()) {
         out.put("X-Request-Id", stamp.request_id);
     }

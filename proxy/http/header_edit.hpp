@@ -1,7 +1,7 @@
 #pragma once
 // Writes the heads that leave: canonical lines, our own framing, no hop-by-hop field, the other
-// fields in the order they came. Nothing that a peer sent about framing is ever copied. Pure; any
-// thread.
+// fields in the order they came. Nothing that a peer sent about framing is ever copied. Pure but
+// for the clock that a stamp may have; any thread.
 
 #include "core/error.hpp"
 #include "proxy/http/head_rules.hpp"
@@ -13,6 +13,8 @@
 
 namespace corral::http {
 
+class DateClock;
+
 /// Who sent a request, as an upstream is told (X-Forwarded-*, X-Real-IP).
 struct Sender {
     std::string_view address;  ///< who connected; no IP address: a client of a Unix socket
@@ -23,9 +25,10 @@ struct Sender {
 
 /// What every answer to a request says besides its own.
 struct AnswerStamp {
-    std::string_view request_id;  ///< X-Request-Id; empty: none
-    std::string_view reader;      ///< the Origin whose page may read it (CORS); empty: none
-    bool varies = false;          ///< another Origin might get another answer
+    std::string_view request_id;       ///< X-Request-Id; empty: none
+    std::string_view reader;           ///< the Origin whose page may read it (CORS); empty: none
+    bool varies = false;               ///< another Origin might get another answer
+    const DateClock* clock = nullptr;  ///< for the Date of those that have none; nullptr: none
 };
 
 /// How a request's head changes on its way to an upstream. Views live until the call returns.

@@ -270,6 +270,7 @@ private:
         request.method = client_.in().data().starts_with("HEAD ") ? "HEAD" : "GET";
         AnswerStamp stamp;
         stamp.request_id = {id.data(), id.size()};
+        stamp.clock = &context_->clock;
         const bool sent = co_await write_answer(client_, answer, &request, stamp, false,
                                                 config_->limits.write_timeout);
         if (sent) {
@@ -416,7 +417,7 @@ private:
         request.account.bytes = answer.body.size();
         const bool clean = request.exchange.skip_rest();
         const bool keep_alive = clean && head_->keep_alive && !context_->draining;
-        const AnswerStamp stamp = request.caller.stamp();
+        const AnswerStamp stamp = request.caller.stamp(context_->clock);
         if (answer.source) {
             const StreamedAnswer done = co_await write_stream(
                 client_, answer, *head_, stamp, keep_alive, config_->limits.write_timeout);

@@ -11,6 +11,7 @@
 #include "proxy/api/reload.hpp"
 #include "proxy/api/request_id.hpp"
 #include "proxy/api/selectors.hpp"
+#include "proxy/http/date_clock.hpp"
 #include "proxy/http/seats.hpp"
 #include "proxy/http/tls_layer.hpp"
 #include "proxy/http/wire.hpp"
@@ -63,6 +64,7 @@ struct SessionContext {
     Wakeup peers_served;                  ///< at_peers has become 0
     std::uint64_t requests = 0;           ///< counts requests
     api::RequestIds request_ids;          ///< for those that bring none
+    DateClock clock;                      ///< for the Date of answers
     std::list<Wire*> idle;  ///< connections between two requests: closed at once by drain
 
 private:

@@ -168,7 +168,7 @@ def test_other_answers_get_no_fields_of_a_stream(front):
         upstream.answer(b"{}", fields=b"Content-Type: application/json\r\n")
         answer = client.read_response()
         names = {name.lower() for name, _ in answer.fields}
-        assert names == {"content-type", "content-length", "x-request-id"}
+        assert names == {"content-type", "content-length", "x-request-id", "date"}
 
 
 def test_a_peers_stream_ends_before_the_program_does(tmp_path):

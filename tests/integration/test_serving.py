@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import time
+from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote
 
 import pytest
@@ -44,6 +46,21 @@ def test_health_answers_without_any_model(one):
     answer = one.corral.get("/health")
     assert (answer.status, answer.body.strip()) == (200, b"OK")
     assert one.engines["a"].starts == []
+
+
+@pytest.mark.parametrize("method,target,status", [
+    ("GET", "/health", 200), ("HEAD", "/health", 200), ("GET", "/v1/models", 200),
+    ("OPTIONS", "/v1/models", 204), ("GET", "//health", 307), ("GET", "/nowhere", 404),
+    ("POST", "/health", 405), ("GET", "/upstream/a/x", 200),
+])
+def test_every_answer_says_when_it_was_made(one, method, target, status):
+    """Guards: RFC 9110 6.6.1, for answers of our own and for those that a model gave no date."""
+    before = int(time.time())
+    answer = one.corral.request(method, target)
+    assert answer.status == status
+    (date,) = answer.all("Date")
+    assert before <= parsedate_to_datetime(date).timestamp() <= time.time()
+    assert formatdate(parsedate_to_datetime(date).timestamp(), usegmt=True) == date
 
 
 def test_running_is_empty_before_the_first_request_and_shows_the_model_after(one):

@@ -141,4 +141,5 @@ def assert_refused(outcome, status):
     assert outcome.statuses == [status], outcome.answers
     (answer,) = outcome.answers
     assert answer.field("Connection") == "close" and outcome.closed
+    assert len(answer.all("Date")) == 1
     assert answer.complete

@@ -1,6 +1,8 @@
 // Heads that leave are canonical: our framing, no hop-by-hop field, the rest in order.
 #include "proxy/http/header_edit.hpp"
 
+#include "proxy/http/date_clock.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -127,6 +129,27 @@ TEST_CASE(
     edit.stamp = {"ours", "", true};
     CHECK(answer("HTTP/1.1 204 \r\nVary: origin\r\n\r\n", edit) ==
           "HTTP/1.1 204 No Content\r\nVary: origin\r\nX-Request-Id: ours\r\n\r\n");
+}
+
+TEST_CASE("an answer without a Date gets one, its own stays") {
+    // Guards: RFC 9110 6.6.1, for what Corral says and for what it relays.
+    const DateClock clock;
+    ResponseEdit edit;
+    edit.stamp.clock = &clock;
+    const auto dated = [&](const std::string& head) {
+        const std::string before(clock.now());
+        const std::string out = answer(head, edit);
+        const auto with = [&](std::string_view date) {
+            return out.find("\r\nDate: " + std::string(date) + "\r\n") != std::string::npos;
+        };
+        return with(before) || with(clock.now());  // a second may have passed
+    };
+    CHECK(dated("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    CHECK(dated("HTTP/1.1 404 No\r\nX-Date: x\r\nContent-Length: 0\r\n\r\n"));
+    CHECK(answer("HTTP/1.1 204 No Content\r\ndate: theirs\r\n\r\n", edit) ==
+          "HTTP/1.1 204 No Content\r\ndate: theirs\r\n\r\n");
+    CHECK(answer("HTTP/1.1 103 Early Hints\r\n\r\n", edit) == "HTTP/1.1 103 Early Hints\r\n\r\n");
+    CHECK(serialize_answer_head(200, "", 0, edit)->find("\r\nDate: ") != std::string::npos);
 }
 
 TEST_CASE("a request is edited: target, host, fields dropped and set") {
