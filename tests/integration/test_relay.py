@@ -7,7 +7,7 @@ import pytest
 from corral_harness import Yard
 from corral_http import make_request
 from corral_processes import poll_until
-from corral_upstream import Upstream, serve_here_and_there
+from corral_upstream import Upstream, leave_no_connection, serve_here_and_there
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -15,21 +15,12 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    yard = Yard(tmp_path_factory.mktemp("relay"))
-    serve_here_and_there(yard)
-    yield yard
-    assert yard.corral.get("/health").status == 200
-    yard.upstream.close()
-    yard.close()
+    yield from serve_here_and_there(tmp_path_factory.mktemp("relay"))
 
 
 @pytest.fixture
 def front(shared):
-    """Closes what a test left open on the model's side, so that nothing of it is used again."""
-    yield shared
-    for connection in shared.upstream.accepted:
-        connection.close()
-    assert not shared.upstream.has_another(), "a connection that nobody expected"
+    yield from leave_no_connection(shared)
 
 
 def ask(front, name="here", version=b"HTTP/1.1"):

@@ -7,9 +7,8 @@ the client in one canonical form, byte for byte.
 """
 
 import pytest
-from corral_harness import Yard
 from corral_http import chunked, make_request
-from corral_upstream import serve_here_and_there
+from corral_upstream import leave_no_connection, serve_here_and_there
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -27,21 +26,12 @@ def lengthy(body=b"ok", start=OK, fields=b""):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    yard = Yard(tmp_path_factory.mktemp("hygiene"))
-    serve_here_and_there(yard)
-    yield yard
-    assert yard.corral.get("/health").status == 200
-    yard.upstream.close()
-    yard.close()
+    yield from serve_here_and_there(tmp_path_factory.mktemp("hygiene"))
 
 
 @pytest.fixture
 def front(shared):
-    """Closes what a test left open on the server's side, so that nothing of it is used again."""
-    yield shared
-    for connection in shared.upstream.accepted:
-        connection.close()
-    assert not shared.upstream.has_another(), "a connection that nobody expected"
+    yield from leave_no_connection(shared)
 
 
 def request(name="here", method="POST", version=b"HTTP/1.1", fields=()):

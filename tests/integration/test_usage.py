@@ -1,7 +1,6 @@
 """What an answer says of its tokens stands in its request's line of the log."""
 
 import pytest
-from corral_harness import Yard
 from corral_http import make_request
 from corral_processes import poll_until
 from corral_upstream import serve_here_and_there
@@ -52,11 +51,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    yard = Yard(tmp_path_factory.mktemp("usage"))
-    serve_here_and_there(yard)
-    yield yard
-    yard.upstream.close()
-    yard.close()
+    yield from serve_here_and_there(tmp_path_factory.mktemp("usage"))
 
 
 def logged(yard, target, name, answer):

@@ -7,6 +7,7 @@ model whose process is an idle `sleep` and whose address is this listener.
 
 import socket
 
+from corral_harness import Yard
 from corral_http import Closed, Connection
 
 
@@ -104,11 +105,28 @@ class Upstream:
 __all__ = ["Accepted", "Closed", "Upstream"]
 
 
-def serve_here_and_there(yard):
-    """Gives `yard` a Corral with this server behind model `here` and behind peer model `there`."""
+def serve_here_and_there(folder):
+    """For a fixture of a module: a yard whose Corral has this server behind model `here` and behind
+    peer model `there`. It must still work when the module's tests are over."""
+    yard = Yard(folder)
     yard.upstream = Upstream()
-    peer = {"proxy": f"http://127.0.0.1:{yard.upstream.port}", "models": ["there"]}
-    yard.corral = yard.serve({"models": {"here": yard.upstream.config()}, "peers": {"p": peer}})
-    assert yard.corral.post("/models/load", {"model": "here"}).status == 200
-    while yard.upstream.has_another():  # Corral looked whether somebody listens
-        pass
+    try:
+        peer = {"proxy": f"http://127.0.0.1:{yard.upstream.port}", "models": ["there"]}
+        yard.corral = yard.serve({"models": {"here": yard.upstream.config()}, "peers": {"p": peer}})
+        assert yard.corral.post("/models/load", {"model": "here"}).status == 200
+        while yard.upstream.has_another():  # Corral looked whether somebody listens
+            pass
+        yield yard
+        assert yard.corral.get("/health").status == 200
+    finally:
+        yard.upstream.close()
+        yard.close()
+
+
+def leave_no_connection(yard):
+    """For a fixture of a test: closes what the test left open on the server's side, so that nothing
+    of it is used again."""
+    yield yard
+    for connection in yard.upstream.accepted:
+        connection.close()
+    assert not yard.upstream.has_another(), "a connection that nobody expected"
