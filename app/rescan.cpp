@@ -3,6 +3,8 @@
 #include "app/paths.hpp"
 #include "core/file.hpp"
 #include "core/quantity.hpp"
+#include "discovery/last_scan.hpp"
+#include "discovery/model_index.hpp"
 #include "discovery/sources.hpp"
 #include "discovery/text.hpp"
 #include "discovery/unified_diff.hpp"
@@ -12,6 +14,7 @@
 #include <ctime>
 #include <filesystem>
 #include <map>
+#include <sys/stat.h>
 #include <system_error>
 #include <utility>
 
@@ -22,7 +25,9 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t config_bytes_max = 16U << 20;      // what load_config() reads
 constexpr std::size_t remembered_bytes_max = 64U << 20;  // 10,000 models take 4 MiB
+constexpr std::size_t last_scan_bytes_max = 64U << 20;
 constexpr std::string_view remembered_file = "scan.json";
+constexpr std::string_view last_scan_file = "scan.last";
 
 std::string today() {
     const std::time_t now = std::time(nullptr);
@@ -48,16 +53,15 @@ std::string key_of(const std::string& file) {
     return error ? file : path.string();
 }
 
-std::optional<std::string> remembered_path(const EnvironmentLookup& environment) {
+std::optional<std::string> state_file(std::string_view name, const EnvironmentLookup& environment) {
     const std::string directory = state_directory(environment);
-    return directory.empty() ? std::nullopt
-                             : std::optional(directory + "/" + std::string(remembered_file));
+    return directory.empty() ? std::nullopt : std::optional(directory + "/" + std::string(name));
 }
 
 /// Everything that is remembered; what cannot be read is told and counts as nothing.
 RememberedConfigs read_remembered(const EnvironmentLookup& environment,
                                   std::vector<std::string>& notes) {
-    const std::optional<std::string> path = remembered_path(environment);
+    const std::optional<std::string> path = state_file(remembered_file, environment);
     if (!path || !path_exists(*path)) {
         return {};
     }
@@ -134,18 +138,24 @@ std::string choose_engine(const DiscoveryConfig& settings, const std::optional<C
     return used.empty() ? "llama-server" : used;
 }
 
-Result<void> look(Rescan& out, const DiscoveryConfig& settings, const RescanRequest& request,
+/// The directories that these settings name; none: the usual ones.
+std::vector<std::string> places_of(const DiscoveryConfig& settings, const RescanRequest& request,
+                                   const EnvironmentLookup& environment) {
+    std::vector<std::string> places = settings.directories;
+    if (request.flags.directories.empty()) {
+        for (std::string& place : places) {
+            place = place_of(place, request.file, environment);
+        }
+    }
+    return places;
+}
+
+/// Looks at these directories, or without any at the usual ones.
+Result<void> look(Rescan& out, const std::vector<std::string>& places,
                   const EnvironmentLookup& environment) {
     DiscoverOptions where;
-    out.by_default = settings.directories.empty();
-    if (out.by_default) {
-        where.directories = default_model_directories(environment);
-    }
-    const bool of_file = request.flags.directories.empty();
-    for (const std::string& directory : settings.directories) {
-        where.directories.push_back(of_file ? place_of(directory, request.file, environment)
-                                            : directory);
-    }
+    out.by_default = places.empty();
+    where.directories = out.by_default ? default_model_directories(environment) : places;
     where.index_file = index_file(environment);
     out.discovery = discover(where);
     if (const std::string& warning = out.discovery.catalogue.index_warning; !warning.empty()) {
@@ -164,6 +174,93 @@ Result<void> look(Rescan& out, const DiscoveryConfig& settings, const RescanRequ
         return Error(Errc::io, Blame::internal, failures);
     }
     return {};
+}
+
+/// Everything that decides about a scan beside the texts and the disks. Only the commonest
+/// questions: those that say no more than where to look.
+std::optional<Fingerprint> question_of(const RescanRequest& request,
+                                       const EnvironmentLookup& environment) {
+    ScanFlags only_places;
+    only_places.directories = request.flags.directories;
+    struct stat program {};
+    if (!(request.flags == only_places) || !request.forget.empty() ||
+        ::stat("/proc/self/exe", &program) != 0) {
+        return std::nullopt;
+    }
+    Fingerprint question;
+    const FileKey key = file_key(program);  // another version may answer otherwise
+    for (const std::uint64_t value :
+         {key.device, key.inode, key.size, static_cast<std::uint64_t>(key.modified_ns)}) {
+        question.add(value);
+    }
+    question.add(key_of(request.file));
+    for (const std::string& directory : request.flags.directories) {
+        question.add(directory);
+    }
+    for (const char* variable : {"HOME", "CORRAL_LLAMA_SERVER"}) {
+        question.add(environment(variable).value_or(""));
+    }
+    return question;
+}
+
+/// The whole question: with the config's text, and what is remembered.
+std::uint64_t whole_question(Fingerprint question, std::string_view config,
+                             const EnvironmentLookup& environment) {
+    question.add(config);
+    if (const auto path = state_file(remembered_file, environment); path && path_exists(*path)) {
+        const Result<std::string> text = read_text_file(*path, remembered_bytes_max);
+        question.add(text ? *text : std::string());
+    }
+    return question.value();
+}
+
+std::optional<LastScan> read_last_scan(const EnvironmentLookup& environment) {
+    const auto path = state_file(last_scan_file, environment);
+    if (!path || !path_exists(*path)) {
+        return std::nullopt;
+    }
+    const Result<std::string> text = read_text_file(*path, last_scan_bytes_max);
+    return text ? parse_last_scan(*text) : std::nullopt;
+}
+
+/// True when question and answer were the same the last time; `out` is complete then.
+Result<bool> answer_as_before(Rescan& out, const EnvironmentLookup& environment) {
+    if (!out.question) {
+        return false;
+    }
+    const std::optional<LastScan> last = read_last_scan(environment);
+    if (!last || last->question != whole_question(*out.question, out.before, environment)) {
+        return false;
+    }
+    out.places = last->directories;
+    if (auto done = look(out, out.places, environment); !done) {
+        return done.error();
+    }
+    out.disk = fingerprint_of(out.discovery, probe_gpus());
+    if (out.disk != last->disk) {
+        return false;
+    }
+    std::optional<Renewal> renewal = kept_renewal(*last, out.discovery, out.before);
+    out.is_kept = renewal.has_value();
+    if (out.is_kept) {
+        out.renewal = std::move(*renewal);
+    }
+    return out.is_kept;
+}
+
+/// So that the next scan need not work out what this one has. Failures are nobody's concern.
+void keep_answer(const Rescan& rescan, const std::string& file,
+                 const EnvironmentLookup& environment) {
+    const auto path = state_file(last_scan_file, environment);
+    const std::string config = file.empty() ? std::string() : rescan.renewal.written.yaml;
+    std::optional<LastScan> last = scan_to_keep(rescan.renewal, config);
+    if (!path || !rescan.question || !rescan.notes.empty() || !last) {
+        return;
+    }
+    last->question = whole_question(*rescan.question, config, environment);
+    last->disk = rescan.disk;
+    last->directories = rescan.places;
+    static_cast<void>(write_file_atomically(*path, last_scan_text(*last)));
 }
 
 Result<void> make_backup(const std::string& file) {
@@ -185,7 +282,7 @@ Result<void> make_backup(const std::string& file) {
 
 Result<void> remember(const Rescan& rescan, const std::string& file,
                       const EnvironmentLookup& environment, std::vector<std::string>& notes) {
-    const std::optional<std::string> path = remembered_path(environment);
+    const std::optional<std::string> path = state_file(remembered_file, environment);
     if (!path) {
         notes.emplace_back(
             "there is no state directory, so a block that you take out will come "
@@ -222,19 +319,33 @@ Result<Rescan> rescan(const RescanRequest& request, const EnvironmentLookup& env
         }
         out.before = std::move(*text);
     }
+    out.question = question_of(request, environment);
+    const Result<bool> is_answered = answer_as_before(out, environment);
+    if (!is_answered) {
+        return is_answered.error();
+    }
+    if (*is_answered) {
+        return out;
+    }
     // With mistakes in it there is no config: renew_config() tells them.
-    const std::optional<Config> config =
-        load_renewable(out.before, request.file, environment).config;
+    const RenewableLoad loaded = load_renewable(out.before, request.file, environment);
+    const std::optional<Config>& config = loaded.load.config;
     RenewOptions how;
+    how.loaded = &loaded;
     how.write.settings = settle(config ? config->discovery : DiscoveryConfig(), request.flags);
-    if (auto done = look(out, how.write.settings, request, environment); !done) {
-        return done.error();
+    const std::vector<std::string> places = places_of(how.write.settings, request, environment);
+    if (out.discovery.directories.empty() || places != out.places) {  // else it has been done
+        out.places = places;
+        if (auto done = look(out, out.places, environment); !done) {
+            return done.error();
+        }
     }
     if (!request.flags.directories.empty()) {  // in the file they are read from elsewhere
         how.write.settings.directories = out.discovery.directories;
     }
     how.write.engine = choose_engine(how.write.settings, config, environment);
     how.write.gpus = probe_gpus();
+    out.disk = fingerprint_of(out.discovery, how.write.gpus);
     how.existing = out.before;
     how.origin = request.file;
     RememberedConfigs remembered = read_remembered(environment, out.notes);
@@ -258,6 +369,9 @@ Result<Rescan> rescan(const RescanRequest& request, const EnvironmentLookup& env
 Result<std::vector<std::string>> save(const Rescan& rescan, const std::string& file,
                                       const EnvironmentLookup& environment) {
     std::vector<std::string> notes;
+    if (rescan.is_kept) {
+        return notes;
+    }
     if (!file.empty() && (rescan.changes() || !rescan.present)) {
         std::error_code error;  // writing tells it better
         if (const fs::path parent = fs::path(file).parent_path(); !parent.empty()) {
@@ -282,6 +396,9 @@ Result<std::vector<std::string>> save(const Rescan& rescan, const std::string& f
     // The file stands by now: what cannot be remembered is no reason to say that it does not.
     if (const auto done = remember(rescan, file, environment, notes); !done) {
         notes.push_back(done.error().detail);
+    }
+    if (notes.empty()) {
+        keep_answer(rescan, file, environment);
     }
     return notes;
 }

@@ -5,6 +5,7 @@
 
 #include "core/config_load.hpp"
 #include "discovery/discovery.hpp"
+#include "discovery/fingerprint.hpp"
 #include "discovery/renew.hpp"
 
 #include <chrono>
@@ -25,6 +26,8 @@ struct ScanFlags {
     std::optional<bool> exclusive_group;
     std::optional<bool> watch;
     std::vector<DiscoveryOverride> overrides;
+
+    friend bool operator==(const ScanFlags&, const ScanFlags&) = default;
 };
 
 struct RescanRequest {
@@ -37,9 +40,15 @@ struct Rescan {
     std::string before;    ///< the file's bytes
     bool present = false;  ///< there was such a file
     Discovery discovery;
-    bool by_default = false;  ///< nobody named the directories
+    bool by_default = false;          ///< nobody named the directories
+    std::vector<std::string> places;  ///< the named ones
     Renewal renewal;
     std::vector<std::string> notes;  ///< sentences for who asked
+
+    /// What was asked, but for texts that a scan itself may change; nullopt: nothing that is kept.
+    std::optional<Fingerprint> question;
+    std::uint64_t disk = 0;  ///< fingerprint_of() what was found
+    bool is_kept = false;    ///< question and disk are those of the last scan: so is the answer
 
     [[nodiscard]] bool changes() const { return before != renewal.written.yaml; }
     /// Every file that was left out, with the reason.

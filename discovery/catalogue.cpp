@@ -2,6 +2,7 @@
 
 #include "discovery/catalogue.hpp"
 
+#include "discovery/fingerprint.hpp"
 #include "discovery/gguf_file.hpp"
 #include "discovery/projector.hpp"
 #include "discovery/sources.hpp"
@@ -156,6 +157,11 @@ public:
         catalogue_.left_out = std::move(walk.left_out);
         catalogue_.failed_roots = std::move(walk.failed_roots);
         manifests_ = std::move(walk.manifests);
+        for (const auto& [directory, names] : manifests_) {
+            files_.add(directory);
+            std::for_each(names.begin(), names.end(),
+                          [this](const auto& name) { files_.add(name); });
+        }
         const std::set<std::string> present(walk.files.begin(), walk.files.end());
         for (const std::string& path : walk.files) {
             add_file(path, present);
@@ -167,6 +173,7 @@ public:
         const auto by_path = [](const auto& a, const auto& b) { return a.path < b.path; };
         std::sort(catalogue_.models.begin(), catalogue_.models.end(), by_path);
         std::stable_sort(catalogue_.left_out.begin(), catalogue_.left_out.end(), by_path);
+        catalogue_.files_fingerprint = files_.value();
         return std::move(catalogue_);
     }
 
@@ -211,6 +218,7 @@ private:
         const bool is_regular = ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
         if (index_ != nullptr && is_regular) {
             if (const IndexEntry* known = index_->find(file_key(status))) {
+                note(path, file_key(status));
                 if (std::optional<Error> twice = seen_before(status.st_dev, status.st_ino, path)) {
                     return *twice;
                 }
@@ -223,6 +231,7 @@ private:
             return window.error();
         }
         ++catalogue_.files_opened;
+        note(path, window->key());
         const auto [device, inode] = window->identity();
         if (std::optional<Error> twice = seen_before(device, inode, path)) {
             return *twice;
@@ -234,6 +243,14 @@ private:
                                         file ? std::string{} : file.error().detail});
         }
         return file;
+    }
+
+    void note(const std::string& path, const FileKey& key) {
+        files_.add(path);
+        for (const std::uint64_t value :
+             {key.device, key.inode, key.size, static_cast<std::uint64_t>(key.modified_ns)}) {
+            files_.add(value);
+        }
     }
 
     std::optional<Error> seen_before(dev_t device, ino_t inode, const std::string& path) {
@@ -324,6 +341,7 @@ private:
     std::vector<ProjectorFile> projectors_;
     std::map<FileIdentity, std::string> seen_;
     std::map<SetKey, Parts> sets_;
+    Fingerprint files_;
 };
 
 }  // namespace

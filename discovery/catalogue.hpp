@@ -45,7 +45,9 @@ struct Catalogue {
     std::vector<LeftOut> left_out;      ///< sorted by path
     std::vector<LeftOut> failed_roots;  ///< starting points that are not there or not readable
     std::size_t files_opened = 0;       ///< the others were in the index as they are
-    std::string index_warning;          ///< why the index was not used; mostly empty
+    /// Of every file that was read, with its FileKey, and of the caches' manifests.
+    std::uint64_t files_fingerprint = 0;
+    std::string index_warning;  ///< why the index was not used; mostly empty
 };
 
 /// `index` may be nullptr; what is read goes into it.

@@ -40,8 +40,8 @@ public:
                          "the engine " + escaped(engine) +
                              " cannot stand in a config: " + path_problem(engine));
         }
-        Result<ExistingConfig> existing =
-            read_existing(options_.existing, options_.origin, options_.environment);
+        Result<ExistingConfig> existing = read_existing(options_.existing, options_.origin,
+                                                        options_.environment, options_.loaded);
         if (!existing) {
             return existing.error();
         }
@@ -372,6 +372,7 @@ private:
     CheckedText check(const Merged& merged) const {
         CheckInput input;
         input.text = merged.text;
+        input.existing = options_.existing;
         input.origin = options_.origin.empty() ? "scan" : options_.origin;
         input.before = &existing_;
         input.commands = &commands_;
@@ -419,6 +420,7 @@ private:
         renewal.written.left_out = std::move(left_out_);
         renewal.report = std::move(merged.report);
         renewal.not_forgotten = std::move(not_forgotten_);
+        renewal.has_own_models = !existing_.by_hand.empty();
         return renewal;
     }
 

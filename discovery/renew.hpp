@@ -19,6 +19,17 @@
 
 namespace corral {
 
+/// The config in a text that is to be renewed.
+struct RenewableLoad {
+    ConfigLoad load;
+    bool is_whole = true;  ///< false: without the generated group
+};
+
+/// A generated group that nobody edited is left out where the text does not load with it: it may
+/// name models which somebody has taken out or renamed.
+[[nodiscard]] RenewableLoad load_renewable(std::string_view text, std::string_view origin,
+                                           const EnvironmentLookup& environment);
+
 struct RenewOptions {
     WriteOptions write;    ///< `given` comes after the names in `existing`
     std::string existing;  ///< the config that is to be renewed; blank: none
@@ -27,6 +38,8 @@ struct RenewOptions {
     std::vector<std::string> forget;  ///< ids, aliases or paths that may come back; "all"
     std::string today;                ///< "2026-11-26"
     EnvironmentLookup environment;    ///< for ${env.NAME} in `existing`
+    /// `existing` as load_renewable() gave it; nullptr: it is loaded here. Borrowed.
+    const RenewableLoad* loaded = nullptr;
     std::function<bool(const std::string&)> exists;  ///< whether a path is there
     std::function<FileFingerprint(const std::string&)> identify;
 };
@@ -36,12 +49,8 @@ struct Renewal {
     MergeReport report;
     Remembered remembered;                   ///< for the next time, once the text has been written
     std::vector<std::string> not_forgotten;  ///< of `forget`: nothing has such a name
+    bool has_own_models = false;             ///< models for files stand outside of blocks
 };
-
-/// The config in a text that is to be renewed: without a generated group that nobody edited, since
-/// that may name models which somebody has taken out or renamed.
-[[nodiscard]] ConfigLoad load_renewable(std::string_view text, std::string_view origin,
-                                        const EnvironmentLookup& environment);
 
 /// Errors: invalid_config (`existing` cannot be loaded, or nothing can be added to it; the detail
 /// has a line for each mistake), internal.

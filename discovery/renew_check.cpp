@@ -91,7 +91,7 @@ void read_blocks(const std::vector<ConfigPiece>& pieces, ExistingConfig& out) {
 }
 
 /// Models, names and groups that are somebody's own.
-void read_own(ExistingConfig& out, const std::string& group_block) {
+void read_own(ExistingConfig& out) {
     std::set<std::string> of_blocks;
     for (const BlockInFile& block : out.blocks) {
         if (!block.gone) {
@@ -119,7 +119,7 @@ void read_own(ExistingConfig& out, const std::string& group_block) {
         }
     }
     for (const GroupConfig& group : out.config->groups) {
-        if (group.id == default_group || group.id == group_block) {
+        if (group.id == default_group || group.id == out.generated_group) {
             continue;
         }
         out.has_own_group = out.has_own_group || group.id == "default_group";
@@ -149,7 +149,8 @@ std::string changed_model(const ExistingConfig& before, const Config& after,
     return {};
 }
 
-std::string changed_setting(const Config& before, const Config& after) {
+std::string changed_setting(const ExistingConfig& existing, const Config& after) {
+    const Config& before = *existing.config;
     for (const std::string& key : difference(before, after).settings) {
         // Preloads of models that have gone are dropped with them.
         if (key != "groups" && key != "hooks.on_startup.preload") {
@@ -157,10 +158,13 @@ std::string changed_setting(const Config& before, const Config& after) {
         }
     }
     for (const GroupConfig& group : before.groups) {
+        if (group.id == default_group || group.id == existing.generated_group) {
+            continue;
+        }
         const auto now =
             std::find_if(after.groups.begin(), after.groups.end(),
                          [&](const GroupConfig& other) { return other.id == group.id; });
-        if (group.id != default_group && (now == after.groups.end() || *now != group)) {
+        if (now == after.groups.end() || *now != group) {
             return "the group " + escaped(group.id, 200) + " would mean something else";
         }
     }
@@ -169,20 +173,29 @@ std::string changed_setting(const Config& before, const Config& after) {
 
 }  // namespace
 
-ConfigLoad load_renewable(std::string_view text, std::string_view origin,
-                          const EnvironmentLookup& environment) {
+RenewableLoad load_renewable(std::string_view text, std::string_view origin,
+                             const EnvironmentLookup& environment) {
+    RenewableLoad whole{load_config(text, origin, or_nothing(environment))};
+    if (whole.load.config) {
+        return whole;
+    }
     std::string own;
+    bool has_group = false;
     for (const ConfigPiece& piece : split_config(text)) {
         if (!piece.is_block || !piece.block.is_group || piece.block.is_edited()) {
             own += piece.text;
-        } else {
-            // Comments in its place, so that the lines of mistakes are those of the file.
-            for (std::size_t line = split_lines(piece.text).size(); line > 0; --line) {
-                own += "#\n";
-            }
+            continue;
+        }
+        has_group = true;
+        // Comments in its place, so that the lines of mistakes are those of the file.
+        for (std::size_t line = split_lines(piece.text).size(); line > 0; --line) {
+            own += "#\n";
         }
     }
-    return load_config(own, origin, or_nothing(environment));
+    if (!has_group) {
+        return whole;
+    }
+    return {load_config(own, origin, or_nothing(environment)), false};
 }
 
 ExistingConfig::ExistingConfig(std::string_view text)
@@ -199,22 +212,24 @@ bool ExistingConfig::is_edited(const std::string& key) const {
 }
 
 Result<ExistingConfig> read_existing(const std::string& text, const std::string& origin,
-                                     const EnvironmentLookup& environment) {
+                                     const EnvironmentLookup& environment,
+                                     const RenewableLoad* loaded) {
     ExistingConfig out(text);
     if (out.is_new) {
         return out;
     }
     const std::vector<ConfigPiece> pieces = split_config(text);
-    std::string group_block;
     bool has_blocks = false;
     for (const ConfigPiece& piece : pieces) {
         has_blocks = has_blocks || piece.is_block;
         if (piece.is_block && piece.block.is_group) {
             out.has_group_block = true;
-            group_block = piece.block.is_edited() ? group_block : piece.block.id;
+            out.generated_group = piece.block.is_edited() ? out.generated_group : piece.block.id;
         }
     }
-    ConfigLoad load = load_renewable(text, origin, environment);
+    const RenewableLoad renewable =
+        loaded != nullptr ? *loaded : load_renewable(text, origin, environment);
+    const ConfigLoad& load = renewable.load;
     if (!load.config) {
         return Error(Errc::invalid_config, Blame::internal,
                      mistakes(load) + "the names in " + escaped(origin) +
@@ -226,10 +241,11 @@ Result<ExistingConfig> read_existing(const std::string& text, const std::string&
         out.is_new = true;
         return out;
     }
-    out.config = std::move(load.config);
+    out.config = load.config;
+    out.is_whole = renewable.is_whole;
     read_top_level(pieces, out);
     read_blocks(pieces, out);
-    read_own(out, group_block);
+    read_own(out);
     if (out.has_group_block) {
         out.has_own_group = false;
     }
@@ -238,7 +254,15 @@ Result<ExistingConfig> read_existing(const std::string& text, const std::string&
 
 CheckedText check_text(const CheckInput& input, const EnvironmentLookup& environment) {
     CheckedText out;
-    ConfigLoad load = load_config(input.text, input.origin, or_nothing(environment));
+    // What stands there already has been loaded already.
+    const bool is_same =
+        input.before->is_whole && input.before->config && input.text == input.existing;
+    ConfigLoad load;
+    if (is_same) {
+        load.config = input.before->config;
+    } else {
+        load = load_config(input.text, input.origin, or_nothing(environment));
+    }
     if (!load.config) {
         out.problem = mistakes(load) + "what would be written to " + escaped(input.origin) +
                       " cannot be loaded, so nothing is written";
@@ -263,7 +287,7 @@ CheckedText check_text(const CheckInput& input, const EnvironmentLookup& environ
             out.damaged.insert(block.key);
         }
     }
-    if (input.before->config) {
+    if (input.before->config && !is_same) {
         for (const BlockInFile& block : input.before->blocks) {
             if (!block.edited && !block.gone) {
                 generated.insert(block.names.id);
@@ -271,7 +295,7 @@ CheckedText check_text(const CheckInput& input, const EnvironmentLookup& environ
         }
         out.problem = changed_model(*input.before, *load.config, generated);
         if (out.problem.empty()) {
-            out.problem = changed_setting(*input.before->config, *load.config);
+            out.problem = changed_setting(*input.before, *load.config);
         }
         if (!out.problem.empty()) {
             out.problem = escaped(input.origin) + " stays as it is: " + out.problem;

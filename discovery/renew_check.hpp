@@ -4,6 +4,7 @@
 
 #include "core/config_load.hpp"
 #include "discovery/assign.hpp"
+#include "discovery/renew.hpp"
 
 #include <chrono>
 #include <map>
@@ -25,7 +26,9 @@ struct BlockInFile {
 
 struct ExistingConfig {
     bool is_new = true;  ///< nothing that has to be kept: no file, a blank one, an old unedited one
-    std::optional<Config> config;  ///< but for an untouched group
+    std::optional<Config> config;
+    bool is_whole = true;         ///< `config` is that of the whole text; else see RenewableLoad
+    std::string generated_group;  ///< the id of a group that scan wrote and nobody edited
     std::vector<BlockInFile> blocks;
     bool has_group_block = false;
     bool has_own_group = false;  ///< routing by somebody's own hand: no group is generated
@@ -44,13 +47,15 @@ struct ExistingConfig {
     [[nodiscard]] bool is_edited(const std::string& key) const;
 };
 
-/// Errors: invalid_config, with a line for each mistake.
+/// `loaded`: as in RenewOptions. Errors: invalid_config, with a line for each mistake.
 [[nodiscard]] Result<ExistingConfig> read_existing(const std::string& text,
                                                    const std::string& origin,
-                                                   const EnvironmentLookup& environment);
+                                                   const EnvironmentLookup& environment,
+                                                   const RenewableLoad* loaded = nullptr);
 
 struct CheckInput {
     std::string text;
+    std::string_view existing;  ///< what `before` was read from
     std::string origin;
     const ExistingConfig* before = nullptr;
     const std::map<std::string, std::vector<std::string>>* commands = nullptr;  ///< by path

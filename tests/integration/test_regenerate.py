@@ -162,6 +162,38 @@ def test_a_model_of_ones_own_is_not_written_a_second_time(yard, models):
     assert after.count(str(models / LLAMA)) == 1
 
 
+def test_a_scan_that_changes_nothing_is_remembered_and_hides_nothing(yard, models, model_bytes):
+    """Guards: the short way over unchanged disks ends where anything changes: the config, a file,
+    what is remembered, the engine; and a damaged memory of it is none."""
+    file = yard.folder / "config.yaml"
+    last = yard.folder / "home/.local/state/corral/scan.last"
+    assert run_corral(yard.folder, "scan", models, "--output", file).returncode == 0
+    assert last.exists()
+    text = file.read_text()
+    for _ in range(2):
+        done = scan(yard, file)
+        assert "up to date" in done.stdout and file.read_text() == text
+    printed = run_corral(yard.folder, "scan", models).stdout
+    assert run_corral(yard.folder, "scan", models).stdout == printed
+    document = json.loads(run_corral(yard.folder, "scan", models, "--json").stdout)
+    assert [model["id"] for model in document["models"]] == [LLAMA_ID, TINY_ID]
+    assert document["changes"]["added"] == [LLAMA_ID, TINY_ID] and document["changed"]
+    done = run_corral(yard.folder, "scan", models, env={"CORRAL_LLAMA_SERVER": "/opt/other"})
+    assert "/opt/other -m" in done.stdout
+    scan(yard, file)
+    last.write_bytes(last.read_bytes()[:-3])
+    assert "up to date" in scan(yard, file).stdout
+    (models / TINY).write_bytes(model_bytes + b"\0" * 4096)
+    assert f"~ {TINY_ID}" in scan(yard, file).stdout
+    scan(yard, file)
+    file.write_text(file.read_text().replace(block_of(file.read_text(), TINY_ID), ""))
+    assert "--forget" in scan(yard, file).stdout and "--forget" in scan(yard, file).stdout
+    broken = file.read_text() + "models: {}\n"
+    file.write_text(broken)
+    for _ in range(2):
+        assert run_corral(yard.folder, "scan", "--output", file).returncode == 2
+
+
 def test_diff_shows_and_writes_nothing(yard, models, written, model_bytes):
     """Guards: what is shown is a patch of the file; the exit status says whether there is one."""
     text = written.read_text()
