@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,19 @@ Error unusable() {
     return {Errc::internal, Blame::internal, "TLS cannot be used: " + http::tls_problem()};
 }
 
-Result<OpenSslHandle<SSL_CTX>> make_context() {
+/// Makes the first certificate of the file, and nothing else, one that is believed in.
+bool believe_in(SSL_CTX* context, const std::string& file) {
+    const OpenSslHandle<BIO> bytes(BIO_new_file(file.c_str(), "r"));
+    const OpenSslHandle<X509> certificate(
+        bytes ? PEM_read_bio_X509(bytes.get(), nullptr, nullptr, nullptr) : nullptr);
+    X509_STORE* store = SSL_CTX_get_cert_store(context);
+    // It need not be an authority's: it stands for itself.
+    return certificate && X509_STORE_add_cert(store, certificate.get()) == 1 &&
+           X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
+}
+
+/// `certificate_file` may be empty.
+Result<OpenSslHandle<SSL_CTX>> make_context(const std::string& certificate_file) {
     ERR_clear_error();
     OpenSslHandle<SSL_CTX> out(SSL_CTX_new(TLS_client_method()));
     if (!out) {
@@ -34,7 +47,8 @@ Result<OpenSslHandle<SSL_CTX>> make_context() {
     }
     SSL_CTX_set_verify(out.get(), SSL_VERIFY_PEER, nullptr);
     // SSL_CERT_FILE and SSL_CERT_DIR stand for the system's file and folder.
-    if (SSL_CTX_set_default_verify_paths(out.get()) != 1) {
+    if (certificate_file.empty() ? SSL_CTX_set_default_verify_paths(out.get()) != 1
+                                 : !believe_in(out.get(), certificate_file)) {
         return unusable();
     }
     const auto* offered = reinterpret_cast<const unsigned char*>(protocols.data());
@@ -64,7 +78,7 @@ bool expect_host(SSL* ssl, const std::string& host) {
 
 Result<std::unique_ptr<http::TlsLayer>> TlsClient::start(const Endpoint& endpoint) {
     if (!context_) {
-        auto made = make_context();
+        auto made = make_context(certificate_file_);
         if (!made) {
             return made.error();
         }
@@ -76,7 +90,7 @@ Result<std::unique_ptr<http::TlsLayer>> TlsClient::start(const Endpoint& endpoin
     if (host.ends_with('.')) {
         host.pop_back();  // the root's dot is for resolvers only
     }
-    if (!ssl || !expect_host(ssl.get(), host)) {
+    if (!ssl || (certificate_file_.empty() && !expect_host(ssl.get(), host))) {
         return unusable();
     }
     SSL_set_connect_state(ssl.get());
