@@ -34,12 +34,13 @@ struct ScanArguments {
     std::shared_ptr<ScanFlags> flags = std::make_shared<ScanFlags>();
     std::string output;
     std::vector<std::string> forget;
-    std::string server;  ///< of regenerate: who is to reload
+    ServerPlace server;  ///< of regenerate: who is to reload
     bool write = false;
     bool diff = false;
     bool json = false;
     bool keep_edited = false;  ///< of older scripts: what was edited is always kept now
     bool watch = false;
+    bool only_news = false;  ///< of a watch: silent where nothing has changed
 };
 
 void say(const std::string& line) {
@@ -60,8 +61,12 @@ bool print(const std::string& text) {
     return false;
 }
 
-/// The config in use, or where one would be looked for first.
+/// The config in use, or where one would be looked for first. One that $CORRAL_CONFIG names is
+/// meant also while it is not there yet.
 std::string config_in_use(const EnvironmentLookup& environment) {
+    if (const auto named = environment("CORRAL_CONFIG"); named && !named->empty()) {
+        return *named;
+    }
     const std::vector<std::filesystem::path> places = config_candidates(environment);
     for (const std::filesystem::path& place : places) {
         std::error_code error;
@@ -195,6 +200,9 @@ int run_scan(ScanArguments arguments, std::vector<std::string>& directories) {
         return fail(arguments, found.error());
     }
     directories = found->discovery.directories;
+    if (arguments.only_news && !found->changes()) {
+        return found->renewal.written.models.empty() ? exit_nothing_found : exit_done;
+    }
     tell(*found);
     if (arguments.diff && !show_diff(arguments, *found)) {
         return exit_error;
@@ -224,8 +232,10 @@ int run_scan(const ScanArguments& arguments) {
         return run_scan(arguments, directories);
     }
     int status = exit_error;
-    watch_and_scan([&] {
-        status = run_scan(arguments, directories);
+    watch_and_scan([&](bool only_news) {
+        ScanArguments once = arguments;
+        once.only_news = only_news;
+        status = run_scan(once, directories);
         return directories;  // after a failure those of before: it may pass
     });
     return status;
@@ -293,9 +303,14 @@ void add_regenerate_command(CLI::App& app, int& status) {
     command->add_option("-c,--config", arguments->output,
                         "The config (default: the one that `corral serve` would find)");
     command
-        ->add_option("--server", arguments->server,
-                     "Where the server listens, HOST:PORT (default 127.0.0.1:8091)")
-        ->default_val("127.0.0.1:8091");
+        ->add_option("--server", arguments->server.address,
+                     "Where the server listens: HOST:PORT, https://HOST:PORT or unix:/path "
+                     "(default: as the config says, else 127.0.0.1:8091)")
+        ->type_name("ADDRESS");
+    command
+        ->add_option("--tls-cert-file", arguments->server.certificate,
+                     "The server's certificate, where the config's `tls:` does not name it")
+        ->type_name("FILE");
     command->footer("Example: corral regenerate --config config.yaml");
     command->callback([arguments, &status] { status = run_regenerate(*arguments); });
 }

@@ -5,10 +5,13 @@
 #include "discovery/text.hpp"
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <poll.h>
 #include <set>
+#include <sys/signalfd.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -25,65 +28,110 @@ constexpr Duration longest_delay{10'000};
 /// How often is looked where inotify does not help: shares of other machines, too many folders.
 constexpr Duration look_every{30'000};
 
-/// Waits until events are there, or a time has come. False when nobody reads our output any more.
-bool wait_for_events(int descriptor, TimePoint until) {
+/// SIGINT and SIGTERM as something to wait for, while this lives: a scan under way is finished.
+class EndSignals {
+public:
+    EndSignals() {
+        sigset_t signals;
+        ::sigemptyset(&signals);
+        ::sigaddset(&signals, SIGINT);
+        ::sigaddset(&signals, SIGTERM);
+        ::sigprocmask(SIG_BLOCK, &signals, &before_);
+        descriptor_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    }
+    EndSignals(const EndSignals&) = delete;
+    EndSignals& operator=(const EndSignals&) = delete;
+    ~EndSignals() {
+        ::close(descriptor_);
+        ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+    }
+
+    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+    /// True when one has come.
+    bool take() noexcept {
+        signalfd_siginfo signal{};
+        bool taken = false;
+        while (::read(descriptor_, &signal, sizeof signal) == sizeof signal) {
+            taken = true;
+        }
+        return taken;
+    }
+
+private:
+    int descriptor_ = -1;
+    sigset_t before_{};
+};
+
+/// Waits until events are there, or a time has come. False when it is time to end: by a signal, or
+/// because nobody reads our output any more.
+bool wait_for_events(int descriptor, EndSignals& signals, TimePoint until) {
     const auto left = std::chrono::duration_cast<Duration>(until - Clock::now()).count();
     const int timeout = static_cast<int>(std::clamp<Duration::rep>(left, 0, 3'600'000));
-    pollfd watched[2] = {{STDOUT_FILENO, 0, 0}, {descriptor, POLLIN, 0}};
-    ::poll(watched, descriptor >= 0 ? 2 : 1, timeout);
-    return (watched[0].revents & POLLERR) == 0;
+    // poll() passes over negative descriptors.
+    std::array<pollfd, 3> watched{
+        {{STDOUT_FILENO, 0, 0}, {signals.descriptor(), POLLIN, 0}, {descriptor, POLLIN, 0}}};
+    ::poll(watched.data(), watched.size(), timeout);
+    return (watched[0].revents & POLLERR) == 0 && !signals.take();
 }
 
-/// The watcher for these directories; none where they cannot be watched.
-std::optional<FileWatcher> watcher_of(const std::vector<fs::path>& folders) {
-    Result<FileWatcher> watcher = FileWatcher::open();
-    if (watcher) {
-        const Result<void> done = watcher->watch(folders);
-        if (done) {
-            return std::move(*watcher);
+/// What is watched, from one scan to the next: what comes while a scan is under way is not lost.
+class ModelWatch {
+public:
+    explicit ModelWatch(std::vector<std::string> directories)
+        : directories_(std::move(directories)), folders_(with_folders(directories_)) {
+        Result<FileWatcher> watcher = FileWatcher::open();
+        if (!watcher) {
+            std::fprintf(stderr, "corral scan: %s\n", escaped(watcher.error().detail).c_str());
+        } else if (const Result<void> done = watcher->watch(folders_); !done) {
+            std::fprintf(stderr, "corral scan: %s; it is looked at every 30 seconds instead\n",
+                         escaped(done.error().detail).c_str());
+        } else {
+            watcher_.emplace(std::move(*watcher));
         }
-        std::fprintf(stderr, "corral scan: %s; it is looked at every 30 seconds instead\n",
-                     escaped(done.error().detail).c_str());
-        return std::nullopt;
+        static_cast<void>(files_.settled(folders_));  // the first look: what there is
     }
-    std::fprintf(stderr, "corral scan: %s\n", escaped(watcher.error().detail).c_str());
-    return std::nullopt;
-}
 
-/// Until something has changed and is at rest again. False to end.
-bool wait_for_change(const std::vector<std::string>& directories) {
-    std::vector<fs::path> folders = with_folders(directories);
-    std::optional<FileWatcher> watcher = watcher_of(folders);
-    GrowingFiles files;
-    Debounce debounce(quiet, longest_delay);
-    bool before = files.settled(folders);  // the first look: what there is
-    while (true) {
-        const TimePoint until =
-            debounce.due().value_or(Clock::now() + (watcher ? Duration(3'600'000) : look_every));
-        if (!wait_for_events(watcher ? watcher->descriptor() : -1, until)) {
-            return false;
-        }
-        if (watcher && watcher->on_readable()) {
-            debounce.note(Clock::now());
-        }
-        if (Clock::now() < until) {
-            continue;
-        }
-        folders = with_folders(directories);
-        before = files.settled(folders);
-        const bool noted = debounce.due().has_value();
-        if (noted && before) {
-            return true;
-        }
-        if (!before) {  // still growing, or seen for the first time: look once more
-            debounce.clear();
-            debounce.note(Clock::now());
-        }
-        if (watcher) {  // new folders are watched, too
-            static_cast<void>(watcher->watch(folders));
+    [[nodiscard]] const std::vector<std::string>& directories() const { return directories_; }
+
+    /// Until something has changed and is at rest again. False to end.
+    bool wait(EndSignals& signals) {
+        while (true) {
+            const TimePoint until = debounce_.due().value_or(
+                Clock::now() + (watcher_ ? Duration(3'600'000) : look_every));
+            if (!wait_for_events(watcher_ ? watcher_->descriptor() : -1, signals, until)) {
+                return false;
+            }
+            if (watcher_ && watcher_->on_readable()) {
+                debounce_.note(Clock::now());
+            }
+            if (Clock::now() >= until && look()) {
+                return true;
+            }
         }
     }
-}
+
+private:
+    /// True when something has changed, and nothing since the last look.
+    bool look() {
+        folders_ = with_folders(directories_);
+        const bool is_settled = files_.settled(folders_);
+        const bool is_noted = debounce_.due().has_value();
+        debounce_.clear();
+        if (!is_settled) {  // still growing, or seen for the first time: look once more
+            debounce_.note(Clock::now());
+        }
+        if (watcher_) {  // new folders are watched, too
+            static_cast<void>(watcher_->watch(folders_));
+        }
+        return is_noted && is_settled;
+    }
+
+    std::vector<std::string> directories_;
+    std::vector<fs::path> folders_;
+    std::optional<FileWatcher> watcher_;
+    GrowingFiles files_;
+    Debounce debounce_{quiet, longest_delay};
+};
 
 }  // namespace
 
@@ -134,10 +182,18 @@ std::vector<fs::path> with_folders(const std::vector<std::string>& directories) 
     return out;
 }
 
-void watch_and_scan(const std::function<std::vector<std::string>()>& scan) {
-    std::vector<std::string> directories = scan();
-    while (!directories.empty() && wait_for_change(directories)) {
-        directories = scan();
+void watch_and_scan(const std::function<std::vector<std::string>(bool only_news)>& scan) {
+    EndSignals signals;
+    std::vector<std::string> directories = scan(false);
+    while (!directories.empty()) {
+        ModelWatch watch(directories);
+        directories = scan(true);  // what came before the watch began
+        while (directories == watch.directories()) {
+            if (!watch.wait(signals)) {
+                return;
+            }
+            directories = scan(false);
+        }
     }
 }
 

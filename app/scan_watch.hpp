@@ -30,7 +30,8 @@ private:
     const std::vector<std::string>& directories);
 
 /// Scans once, then after each change that has come to rest. `scan` gives the directories to watch,
-/// or none to end. Ends, too, when nobody reads standard output any more.
-void watch_and_scan(const std::function<std::vector<std::string>()>& scan);
+/// or none to end; with `only_news` it says nothing where nothing has changed. Ends, too, at SIGINT
+/// or SIGTERM, or when nobody reads standard output any more.
+void watch_and_scan(const std::function<std::vector<std::string>(bool only_news)>& scan);
 
 }  // namespace corral

@@ -1,101 +1,118 @@
 #include "app/tell_server.hpp"
 
+#include "core/endpoint.hpp"
 #include "core/file.hpp"
+#include "core/listen_address.hpp"
 #include "discovery/text.hpp"
+#include "proxy/upstream/connector.hpp"
+#include "proxy/upstream/tls_context.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <array>
-#include <memory>
-#include <netdb.h>
+#include <exception>
 #include <optional>
 #include <string_view>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace corral {
 namespace {
 
+namespace asio = boost::asio;
+
 constexpr std::size_t config_bytes_max = 16U << 20;
 constexpr std::size_t answer_bytes_max = 1U << 20;
-constexpr timeval patience{30, 0};
+constexpr Duration patience{30'000};
+constexpr std::string_view usual_address = "127.0.0.1:8091";
 
-/// A socket that is closed at the end; -1: none.
-class Connection {
-public:
-    explicit Connection(int fd) noexcept : fd_(fd) {}
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
-    ~Connection() {
-        if (fd_ >= 0) {
-            ::close(fd_);
-        }
-    }
-    [[nodiscard]] int fd() const noexcept { return fd_; }
-
-private:
-    int fd_;
+/// A server, and what came of asking it.
+struct Asked {
+    Endpoint endpoint;
+    bool connected = false;
+    std::string problem;  ///< why it is not connected
+    std::string answer;   ///< head and body, as far as they came
 };
 
-int connect_to(const std::string& host, const std::string& port) {
-    addrinfo wanted{};
-    wanted.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0) {
-        return -1;
+/// Sends the request and reads until the server ends. `asked` outlives the loop that runs this.
+asio::awaitable<void> exchange_with(Asked& asked, std::string request, TlsClient& tls) {
+    ConnectOptions options;
+    options.timeout = patience;
+    options.tls_timeout = patience;
+    options.tls = &tls;
+    auto wire = co_await connect_upstream(asked.endpoint, options);
+    if (!wire) {
+        asked.problem = wire.error().detail;
+        co_return;
     }
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-        const int fd = ::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
-            continue;
+    asked.connected = true;
+    wire->set_deadline(Clock::now() + patience);
+    wire->set_write_deadline(Clock::now() + patience);
+    const std::array<asio::const_buffer, 1> buffers{asio::buffer(request)};
+    boost::system::error_code error = co_await wire->write(buffers);
+    while (!error && asked.answer.size() < answer_bytes_max) {
+        error = co_await wire->fill();
+        asked.answer += wire->in().data();
+        wire->in().consume(wire->in().data().size());
+    }
+}
+
+void exchange(Asked& asked, const std::string& key, TlsClient tls) {
+    std::string request =
+        "POST /api/config/reload HTTP/1.1\r\nHost: " +
+        (asked.endpoint.unix_path.empty() ? asked.endpoint.authority() : std::string("localhost")) +
+        "\r\nConnection: close\r\nContent-Length: 0\r\n";
+    request += key.empty() ? "\r\n" : "Authorization: Bearer " + key + "\r\n\r\n";
+    asio::io_context loop;
+    asio::co_spawn(loop, exchange_with(asked, std::move(request), tls),
+                   [](const std::exception_ptr& failure) {
+                       if (failure) {
+                           std::rethrow_exception(failure);
+                       }
+                   });
+    loop.run();
+}
+
+/// Where clients of this machine reach what listens there.
+Endpoint endpoint_of(const ListenAddress& address, bool has_certificate) {
+    Endpoint out;
+    out.unix_path = address.unix_path;
+    if (!out.unix_path.empty()) {
+        return out;
+    }
+    const bool is_any = address.host.empty() || address.host == "0.0.0.0" || address.host == "::";
+    out.host = is_any ? "127.0.0.1" : address.host;
+    out.port = address.port;
+    out.tls = address.tls == ListenAddress::Tls::always ||
+              (address.tls == ListenAddress::Tls::when_there_is_a_certificate && has_certificate);
+    return out;
+}
+
+/// An address of the command line may lack its port.
+Result<ListenAddress> read_address(const std::string& text) {
+    Result<ListenAddress> address = parse_listen_address(text);
+    if (!address) {
+        if (Result<ListenAddress> usual = parse_listen_address(text + ":8091")) {
+            return usual;
         }
-        ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-        if (::connect(fd, one->ai_addr, one->ai_addrlen) == 0) {
-            return fd;
-        }
-        ::close(fd);
     }
-    return -1;
+    return address;
 }
 
-std::optional<std::string> exchange(int fd, const std::string& request) {
-    if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) !=
-        static_cast<ssize_t>(request.size())) {
-        return std::nullopt;
-    }
-    std::string answer;
-    std::array<char, 4096> piece{};
-    ssize_t count = 0;
-    while (answer.size() < answer_bytes_max &&
-           (count = ::recv(fd, piece.data(), piece.size(), 0)) > 0) {
-        answer.append(piece.data(), static_cast<std::size_t>(count));
-    }
-    return answer.starts_with("HTTP/1.1 ") ? std::optional(answer) : std::nullopt;
+/// How people write it.
+std::string place_of(const Endpoint& endpoint) {
+    return endpoint.unix_path.empty()
+               ? (endpoint.tls ? "https://" : "") + escaped(endpoint.authority(), 200)
+               : "unix:" + escaped(endpoint.unix_path, 200);
 }
 
-/// HOST:PORT, :PORT or [v6]:PORT, in two.
-std::pair<std::string, std::string> split_address(const std::string& server) {
-    const std::size_t colon = server.rfind(':');
-    if (colon == std::string::npos) {
-        return {server, "8091"};
-    }
-    std::string host = server.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) {
-        host = host.substr(1, host.size() - 2);
-    }
-    return {host.empty() ? "127.0.0.1" : host, server.substr(colon + 1)};
-}
-
-std::string api_key_of(const std::string& file, const EnvironmentLookup& environment) {
+std::optional<Config> read_config(const std::string& file, const EnvironmentLookup& environment) {
     const auto text = read_text_file(file, config_bytes_max);
-    if (!text) {
-        return {};
-    }
-    const auto config = load_config(*text, file, environment).config;
-    return config && !config->api_keys.empty() ? config->api_keys.front() : std::string();
+    return text ? load_config(*text, file, environment).config : std::nullopt;
 }
 
 /// What the answer says of itself: the changes of a reload, or the message of an error.
@@ -122,31 +139,60 @@ std::string meaning_of(const std::string& answer) {
     return escaped(answer.substr(0, answer.find("\r\n")), 200);
 }
 
+ServerAnswer answer_of(const Asked& asked) {
+    const std::string place = place_of(asked.endpoint);
+    if (!asked.answer.starts_with("HTTP/1.1 ")) {
+        return {true, "The server at " + place + " gave no answer that can be read."};
+    }
+    const bool done = asked.answer.starts_with("HTTP/1.1 200 ");
+    return {!done, "The server at " + place + (done ? " has reloaded: " : " did not reload: ") +
+                       meaning_of(asked.answer) + "."};
+}
+
+/// Asks as the owner of the server's certificate, then as anybody whom the system believes.
+void ask(Asked& asked, const std::string& key, const std::string& certificate) {
+    if (asked.endpoint.tls && !certificate.empty()) {
+        exchange(asked, key, TlsClient(certificate));
+    }
+    if (!asked.connected) {
+        exchange(asked, key, TlsClient());
+    }
+}
+
 }  // namespace
 
-ServerAnswer tell_server_to_reload(const std::string& server, const std::string& file,
+ServerAnswer tell_server_to_reload(const ServerPlace& place, const std::string& file,
                                    const EnvironmentLookup& environment) {
-    const auto [host, port] = split_address(server);
-    const std::string place = host + ":" + port;
-    const Connection connection(connect_to(host, port));
-    if (connection.fd() < 0) {
-        return {false, "No server answers at " + escaped(place, 200) +
-                           "; it will read the file when it starts."};
+    const std::optional<Config> config = read_config(file, environment);
+    const std::string key =
+        config && !config->api_keys.empty() ? config->api_keys.front() : std::string();
+    const std::string certificate =
+        !place.certificate.empty() || !config ? place.certificate : config->tls.certificate;
+    std::vector<std::string> addresses = config ? config->listen : std::vector<std::string>();
+    if (!place.address.empty()) {
+        addresses = {place.address};
+    } else if (addresses.empty()) {
+        addresses = {std::string(usual_address)};
     }
-    const std::string key = api_key_of(file, environment);
-    const bool v6 = host.find(':') != std::string::npos;
-    const std::string request =
-        "POST /api/config/reload HTTP/1.1\r\nHost: " + (v6 ? "[" + host + "]:" + port : place) +
-        "\r\nConnection: close\r\nContent-Length: 0\r\n" +
-        (key.empty() ? "" : "Authorization: Bearer " + key + "\r\n") + "\r\n";
-    const auto answer = exchange(connection.fd(), request);
-    if (!answer) {
-        return {true, "The server at " + escaped(place, 200) + " gave no answer that can be read."};
+    std::string silent;
+    for (const std::string& text : addresses) {
+        const Result<ListenAddress> address = read_address(text);
+        if (!address) {
+            return {true, address.error().detail};
+        }
+        Asked asked;
+        asked.endpoint = endpoint_of(*address, !certificate.empty());
+        ask(asked, key, certificate);
+        if (asked.connected) {
+            return answer_of(asked);
+        }
+        if (asked.problem.find("TLS: ") != std::string::npos) {
+            return {true, "The server at " + place_of(asked.endpoint) +
+                              " did not reload: " + escaped(asked.problem, 500) + "."};
+        }
+        silent += (silent.empty() ? "" : ", ") + place_of(asked.endpoint);
     }
-    const bool done = answer->starts_with("HTTP/1.1 200 ");
-    return {!done, "The server at " + escaped(place, 200) +
-                       (done ? " has reloaded: " : " did not reload: ") + meaning_of(*answer) +
-                       "."};
+    return {false, "No server answers at " + silent + "; it will read the file when it starts."};
 }
 
 }  // namespace corral
