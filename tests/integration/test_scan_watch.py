@@ -256,16 +256,19 @@ def test_a_watching_server_leaves_the_process_of_a_running_model_alone(yard, mod
     )
     assert corral.chat(LLAMA_ID).status == 200
     running = corral.running()
-    served = lambda: [entry["id"] for entry in corral.get("/v1/models").json()["data"]]  # noqa: E731
     engine = [pid for pid in corral.engine_pids() if is_engine(pid)]
     assert len(engine) == 1
     (models / TINY).write_bytes(model_bytes)
-    poll_until(lambda: TINY_ID in served(), 60, "the new model")
+    poll_until(lambda: TINY_ID in served(corral), 60, "the new model")
     (models / TINY).unlink()
-    poll_until(lambda: TINY_ID not in served(), 60, "its end")
+    poll_until(lambda: TINY_ID not in served(corral), 60, "its end")
     assert [pid for pid in corral.engine_pids() if is_engine(pid)] == engine
     assert corral.running() == running and corral.chat(LLAMA_ID).status == 200
     assert corral.terminate() == 0
+
+
+def served(corral):
+    return [entry["id"] for entry in corral.get("/v1/models").json()["data"]]
 
 
 def is_engine(pid):
