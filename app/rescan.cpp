@@ -404,22 +404,30 @@ Result<std::vector<std::string>> save(const Rescan& rescan, const std::string& f
 }
 
 std::vector<std::string> describe(const Renewal& renewal) {
-    std::map<std::string, std::string> paths;
+    std::map<std::string, const WrittenModel*> models;
     for (const WrittenModel& model : renewal.written.models) {
-        paths.emplace(model.id, "  " + escaped(model.path));
+        models.emplace(model.id, &model);
     }
     std::vector<std::string> lines;
-    const auto list = [&](const std::vector<std::string>& ids, const char* mark,
+    constexpr std::string_view came = "+ ";
+    const auto list = [&](const std::vector<std::string>& ids, std::string_view mark,
                           std::string_view what) {
         for (const std::string& id : ids) {
-            const auto path = paths.find(id);
+            const auto model = models.find(id);
+            const bool is_there = model != models.end();
             lines.push_back(std::string(mark) + escaped(id) +
-                            (path != paths.end() ? path->second : "") + std::string(what));
+                            (is_there ? "  " + escaped(model->second->path) : std::string()) +
+                            std::string(what));
+            if (is_there && mark == came) {
+                for (const std::string& note : model->second->notes) {
+                    lines.push_back("    " + note);
+                }
+            }
         }
     };
     const MergeReport& report = renewal.report;
-    list(report.added, "+ ", "");
-    list(report.returned, "+ ", "  (back again)");
+    list(report.added, came, "");
+    list(report.returned, came, "  (back again)");
     list(report.updated, "~ ", "");
     list(report.gone, "- ", "  (its file has gone: commented out)");
     list(report.absent, "! ", "  (its file has gone, but the config names the model elsewhere)");

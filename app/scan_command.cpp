@@ -100,6 +100,7 @@ std::string json_text(const Rescan& found, bool one_line) {
         const ModelFile& file = model.found->file;
         document["models"].push_back({{"id", model.id},
                                       {"aliases", model.aliases},
+                                      {"notes", model.notes},
                                       {"path", model.path},
                                       {"parts", model.found->part_count},
                                       {"role", role_name(file.role)},

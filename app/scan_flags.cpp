@@ -152,6 +152,10 @@ void add_scan_flags(CLI::App& command, const std::shared_ptr<ScanFlags>& flags) 
             [flags](const std::string& word) { flags->exclusive_group = word == "exclusive"; },
             "One group in which models swap, or none")
         ->check(CLI::IsMember({"exclusive", "none"}));
+    command.add_flag_function(
+        "--server-watch,!--no-server-watch",
+        [flags](std::int64_t given) { flags->watch = given > 0; },
+        "Whether a server on the new file renews it by itself when files come and go");
     add_overrides(command, flags);
 }
 

@@ -47,6 +47,7 @@ struct WrittenModel {
     std::vector<std::string> aliases;
     std::string path;
     const FoundModel* found = nullptr;  ///< borrowed from the Discovery
+    std::vector<std::string> notes;     ///< sentences: names that others have
 };
 
 struct WrittenConfig {

@@ -17,7 +17,7 @@ namespace corral {
 
 namespace {
 
-constexpr std::string_view last_scan_head = "corral_last_scan 1\n";
+constexpr std::string_view last_scan_head = "corral_last_scan 2\n";
 
 class ValueWriter {
 public:
@@ -91,6 +91,7 @@ void visit_values(Visitor& visit, T& item) {
         visit(item.id);
         visit.list(item.aliases);
         visit(item.path);
+        visit.list(item.notes);
     } else if constexpr (std::is_same_v<Plain, LeftOut>) {
         visit(item.path);
         visit(item.reason);
@@ -147,7 +148,7 @@ std::optional<LastScan> scan_to_keep(const Renewal& renewal, std::string_view ex
     }
     LastScan last;
     for (const WrittenModel& model : renewal.written.models) {
-        last.models.push_back({model.id, model.aliases, model.path});
+        last.models.push_back({model.id, model.aliases, model.path, model.notes});
     }
     last.left_out = renewal.written.left_out;
     if (is_printed) {
@@ -167,7 +168,7 @@ std::optional<Renewal> kept_renewal(const LastScan& last, const Discovery& disco
         if (at == found.end() || at->path != model.path) {
             return std::nullopt;
         }
-        renewal.written.models.push_back({model.id, model.aliases, model.path, &*at});
+        renewal.written.models.push_back({model.id, model.aliases, model.path, &*at, model.notes});
         if (is_blank(existing)) {
             renewal.report.added.push_back(model.id);
         }

@@ -23,6 +23,7 @@ struct LastScan {
         std::string id;
         std::vector<std::string> aliases;
         std::string path;
+        std::vector<std::string> notes;
         friend bool operator==(const Model&, const Model&) = default;
     };
 

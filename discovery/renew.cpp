@@ -335,6 +335,7 @@ private:
         commands_.clear();
         for (const NamedModel& model : assign_names(named, given(), naming(comment_out))) {
             ModelBlock block = make_block(model, how);
+            notes_[model.found->path] = model.notes;
             commands_.emplace(model.found->path, std::move(block.argv));
             input.models.push_back({model.found->path, model.id, std::move(block.body)});
         }
@@ -398,15 +399,18 @@ private:
             now.insert_or_assign(piece.block.key, remember(piece.block, model));
             const auto found = models_.find(now_at(piece.block.key));
             if (model != nullptr && found != models_.end()) {
-                renewal.written.models.push_back(
-                    {model->id.str(), model->aliases, found->first, found->second});
+                renewal.written.models.push_back({model->id.str(), model->aliases, found->first,
+                                                  found->second, notes_[found->first]});
             }
         }
         for (const auto& [id, found] : by_hand_) {
             const ModelConfig* model = config.find_id(ModelId(id));
             renewal.written.models.push_back(
-                {id, model != nullptr ? model->aliases : std::vector<std::string>(), found->path,
-                 found});
+                {id,
+                 model != nullptr ? model->aliases : std::vector<std::string>(),
+                 found->path,
+                 found,
+                 {}});
         }
         std::sort(renewal.written.models.begin(), renewal.written.models.end(),
                   [](const WrittenModel& a, const WrittenModel& b) { return a.id < b.id; });
@@ -453,6 +457,7 @@ private:
     std::vector<std::string> not_forgotten_;
     std::map<std::string, FileFingerprint> identities_;
     std::map<std::string, std::vector<std::string>> commands_;  // by path
+    std::map<std::string, std::vector<std::string>> notes_;     // the same
     std::vector<LeftOut> left_out_;
 };
 

@@ -126,7 +126,8 @@ def test_a_model_whose_file_vanished_is_a_comment_with_the_date(yard, models, wr
 def test_names_survive_a_second_quantization_and_a_move(yard, models, written, model_bytes):
     """Guards: names belong to files, wherever these lie and whatever comes beside them."""
     (models / LLAMA.replace("q4_k_m", "q8_0")).write_bytes(model_bytes + b"\0" * 4096)
-    scan(yard, written)
+    told = scan(yard, written).stdout
+    assert f"\n    The plain name {LLAMA_ID} belongs to another model.\n" in told, told
     names = ids(yard, written)
     assert LLAMA_ID in names and LLAMA_ID + "-q8_0" in names
     models.rename(yard.folder / "moved")
@@ -266,12 +267,12 @@ def test_the_command_line_says_it_all_and_the_new_file_keeps_it(yard, models):
     words = ["--ttl", "9", "--naming", "filename", "--no-openai-aliases", "--group", "none"]
     words += ["--engine", "/opt/x", "--skip", "tiny*", "--ctx-for", "llama*=777"]
     words += ["--alias", "l=ll*"]
-    words += ["--args-for", "llama*=--threads 3", "--name-for", "llama*=house"]
+    words += ["--args-for", "llama*=--threads 3", "--name-for", "llama*=house", "--server-watch"]
     done = run_corral(yard.folder, "scan", models, *words, "--output", file)
     assert done.returncode == 0, done
     assert ids(yard, file) == ["house"]
     text = file.read_text()
-    assert "--ctx-size 777" in text and "default_group" not in text and "gpt-" not in text
+    assert "\n  watch: true\n" in text and "--ctx-size 777" in text and "default_group" not in text and "gpt-" not in text
     assert "up to date" in scan(yard, file).stdout and file.read_text() == text
 
 

@@ -38,7 +38,7 @@ LastScan full_scan() {
     last.question = ~0ULL;
     last.disk = 1;
     last.directories = {"/m", ""};
-    last.models = {{"a", {"b", "c d"}, "/m/a\n.gguf"}, {"", {}, ""}};
+    last.models = {{"a", {"b", "c d"}, "/m/a\n.gguf", {"why"}}, {"", {}, "", {}}};
     last.left_out = {{std::string("\0\xFF", 2), "12 why"}};
     last.text = "models:\n";
     return last;
@@ -54,7 +54,7 @@ TEST_CASE("what is kept comes back as it was, and nothing else does") {
         CHECK_FALSE(parse_last_scan(text.substr(0, length)).has_value());
     }
     CHECK_FALSE(parse_last_scan(text + " ").has_value());
-    CHECK_FALSE(parse_last_scan("corral_last_scan 1\n1 2 99999999999999999 ").has_value());
+    CHECK_FALSE(parse_last_scan("corral_last_scan 2\n1 2 99999999999999999 ").has_value());
     CHECK_FALSE(parse_last_scan("{}").has_value());
 }
 
