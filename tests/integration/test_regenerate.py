@@ -272,7 +272,8 @@ def test_the_command_line_says_it_all_and_the_new_file_keeps_it(yard, models):
     assert done.returncode == 0, done
     assert ids(yard, file) == ["house"]
     text = file.read_text()
-    assert "\n  watch: true\n" in text and "--ctx-size 777" in text and "default_group" not in text and "gpt-" not in text
+    assert "--ctx-size 777" in text and "\n  watch: true\n" in text
+    assert "default_group" not in text and "gpt-" not in text
     assert "up to date" in scan(yard, file).stdout and file.read_text() == text
 
 
