@@ -138,6 +138,31 @@ std::string choose_engine(const DiscoveryConfig& settings, const std::optional<C
     return used.empty() ? "llama-server" : used;
 }
 
+/// Why what the command line says cannot stand in a config; empty when it can. The engine is looked
+/// at where it is used.
+std::string problem_of(const ScanFlags& flags) {
+    std::vector<std::string> texts;
+    for (const AliasRule& rule : flags.alias_rules) {
+        texts.insert(texts.end(), {rule.alias, rule.pattern});
+    }
+    for (const DiscoveryOverride& one : flags.overrides) {
+        texts.insert(texts.end(), {one.pattern, one.name});
+        texts.insert(texts.end(), one.arguments.begin(), one.arguments.end());
+    }
+    for (const std::string& text : texts) {
+        if (!is_plain_utf8(text)) {
+            return escaped(text, 200) + " holds control characters or is no UTF-8";
+        }
+    }
+    for (const std::string& directory : flags.directories) {
+        const std::string path = absolute_path(directory);
+        if (const std::string problem = path_problem(path); !problem.empty()) {
+            return "no file below " + escaped(path, 200) + " can stand in a config: " + problem;
+        }
+    }
+    return {};
+}
+
 /// The directories that these settings name; none: the usual ones.
 std::vector<std::string> places_of(const DiscoveryConfig& settings, const RescanRequest& request,
                                    const EnvironmentLookup& environment) {
@@ -318,6 +343,9 @@ Result<Rescan> rescan(const RescanRequest& request, const EnvironmentLookup& env
             return text.error();
         }
         out.before = std::move(*text);
+    }
+    if (const std::string problem = problem_of(request.flags); !problem.empty()) {
+        return Error(Errc::invalid_config, Blame::internal, problem);
     }
     out.question = question_of(request, environment);
     const Result<bool> is_answered = answer_as_before(out, environment);

@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from corral_harness import FAKE_ENGINE, TINY_GGUF, run_corral
+from corral_harness import CORRAL, FAKE_ENGINE, TINY_GGUF, home_environment, run_corral
 from corral_processes import cmdline
 
 GOOD = "models:\n  a:\n    cmd: llama-server -m x.gguf --port ${PORT}\n    ttl: 300\n"
@@ -239,6 +239,28 @@ def test_a_directory_that_does_not_exist_is_exit_2(yard):
     done = run_corral(yard.folder, "scan", yard.folder / "nowhere")
     assert done.returncode == 2, done
     assert "nowhere" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["a\nb"], ["a${PORT}"], ["a${env.HOME}"], [b"\xff"], [".", "--skip", "a\n'b"],
+     [".", "--alias", "a\x1b=b"], [".", "--args-for", "a='b\n- c'"], [".", "--engine", "a\nb"]],
+)  # fmt: skip
+def test_what_cannot_stand_in_a_config_is_refused_before_it_is_written(yard, words):
+    """Guards: no word of the command line becomes another word, or another line, of the file; a
+    directory in which no file can be named is an error and not an empty result."""
+    file = yard.folder / "out.yaml"
+    if words[0] != ".":
+        os.makedirs(os.path.join(os.fsencode(yard.folder), os.fsencode(words[0])))
+    done = subprocess.run(
+        [CORRAL, "scan", *words, "--output", file],
+        env=home_environment(yard.folder),
+        cwd=yard.folder,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and not file.exists(), done
+    assert b" stand in a config" in done.stderr or b"control characters" in done.stderr
 
 
 def engine_on_path(yard):
