@@ -186,9 +186,10 @@ ServerAnswer tell_server_to_reload(const ServerPlace& place, const std::string& 
         if (asked.connected) {
             return answer_of(asked);
         }
-        if (asked.problem.find("TLS: ") != std::string::npos) {
-            return {true, "The server at " + place_of(asked.endpoint) +
-                              " did not reload: " + escaped(asked.problem, 500) + "."};
+        if (const std::size_t tls = asked.problem.find("TLS: "); tls != std::string::npos) {
+            return {true, "The server at " + place_of(asked.endpoint) + " did not reload. " +
+                              escaped(asked.problem.substr(tls), 500) +
+                              ". Or name its certificate: --tls-cert-file FILE"};
         }
         silent += (silent.empty() ? "" : ", ") + place_of(asked.endpoint);
     }
