@@ -267,12 +267,17 @@ def test_the_command_line_says_it_all_and_the_new_file_keeps_it(yard, models):
     words = ["--ttl", "9", "--naming", "filename", "--no-openai-aliases", "--group", "none"]
     words += ["--engine", "/opt/x", "--skip", "tiny*", "--ctx-for", "llama*=777"]
     words += ["--alias", "l=ll*"]
-    words += ["--args-for", "llama*=--threads 3", "--name-for", "llama*=house", "--server-watch"]
+    words += ["--args-for", "llama*=--mlock", "--name-for", "llama*=house", "--server-watch"]
+    words += ["--ttl-for", "llama*=5", "--threads-for", "llama*=2", "--gpu-layers-for", "llama*=7"]
     done = run_corral(yard.folder, "scan", models, *words, "--output", file)
     assert done.returncode == 0, done
     assert ids(yard, file) == ["house"]
     text = file.read_text()
     assert "--ctx-size 777" in text and "\n  watch: true\n" in text
+    house = block_of(text, "house")
+    assert "    ttl: 5\n" in house and "--n-gpu-layers 7" in house
+    assert "--threads 2" in house and "--mlock" in house
+    assert "      gpuLayers: 7\n" in house and "      threads: 2\n" in house
     assert "default_group" not in text and "gpt-" not in text
     assert "up to date" in scan(yard, file).stdout and file.read_text() == text
 

@@ -23,6 +23,7 @@ using namespace corral;
 using corral::testing::found_model;
 using corral::testing::has;
 using corral::testing::model_bytes;
+using corral::testing::projector_bytes;
 using corral::testing::TempFolder;
 namespace fs = std::filesystem;
 
@@ -258,6 +259,35 @@ TEST_CASE("safety 140: any file name comes back byte for byte, or its file is le
         CHECK(loaded->argv[3] == "--port");
         CHECK(fs::exists(loaded->argv[2]));
     }
+}
+
+TEST_CASE("safety 140: a projector's name and a folder's come back byte for byte, too") {
+    // Guards: no file beside a model adds a word to its command.
+    const TempFolder folder;
+    std::set<std::string> projectors;
+    for (const std::string& name : names_kept) {
+        folder.write("at " + name + "/some-7b.gguf", model_bytes());
+        projectors.insert(
+            folder.write("at " + name + "/" + name + ".gguf", projector_bytes(64, true, false)));
+    }
+    for (const std::string& name : names_left) {
+        folder.write("beside/" + name + ".gguf", projector_bytes(64, true, false));
+    }
+    folder.write("beside/some-7b.gguf", model_bytes());
+    const Discovery discovery = discover({{folder.path().string()}, {}});
+    CHECK(discovery.catalogue.left_out.size() == names_left.size());
+    const Config config = load(write(discovery).yaml);
+    CHECK(config.models.size() == names_kept.size() + 1);
+    for (const ModelConfig& model : config.models) {
+        const auto option = std::find(model.argv.begin(), model.argv.end(), "--mmproj");
+        if (option == model.argv.end()) {
+            CHECK(has(model.argv.at(2), "/beside/"));
+            continue;
+        }
+        CHECK(projectors.erase(*std::next(option)) == 1);
+        CHECK(model.argv.size() == 11);
+    }
+    CHECK(projectors.empty());
 }
 
 TEST_CASE("safety 140: paths of random signs come back byte for byte") {
