@@ -2,12 +2,10 @@
 
 #include "app/paths.hpp"
 #include "core/file.hpp"
-#include "core/quantity.hpp"
 #include "discovery/last_scan.hpp"
 #include "discovery/model_index.hpp"
 #include "discovery/sources.hpp"
 #include "discovery/text.hpp"
-#include "discovery/unified_diff.hpp"
 
 #include <algorithm>
 #include <array>
@@ -176,7 +174,7 @@ std::vector<std::string> places_of(const DiscoveryConfig& settings, const Rescan
 }
 
 /// Looks at these directories, or without any at the usual ones.
-Result<void> look(Rescan& out, const std::vector<std::string>& places,
+Result<void> look(Rescan& out, const std::vector<std::string>& places, const RescanRequest& request,
                   const EnvironmentLookup& environment) {
     DiscoverOptions where;
     out.by_default = places.empty();
@@ -187,16 +185,27 @@ Result<void> look(Rescan& out, const std::vector<std::string>& places,
         out.notes.push_back(warning);
     }
     std::string failures;
-    for (const LeftOut& root : out.discovery.catalogue.failed_roots) {
+    const std::vector<LeftOut>& failed = out.discovery.catalogue.failed_roots;
+    for (const LeftOut& root : failed) {
         const std::string told = escaped(root.path) + ": " + root.reason;
         if (!out.by_default) {
             failures += (failures.empty() ? "" : "\n") + told;
-        } else if (path_exists(root.path)) {
-            out.notes.push_back(told);  // of the usual places those that are not there are no news
+        } else if (path_exists(root.path)) {  // of the usual places those that are not there are
+            out.notes.push_back(told);        // no news
+            out.is_partial = true;
         }
     }
-    if (!failures.empty()) {
+    // What is typed is a mistake. A disk of the file's that is away does not stop the others.
+    const bool may_lack =
+        request.flags.directories.empty() && failed.size() < out.discovery.directories.size();
+    if (!failures.empty() && !may_lack) {
         return Error(Errc::io, Blame::internal, failures);
+    }
+    if (!failures.empty()) {
+        out.is_partial = true;
+        out.notes.push_back(failures +
+                            "; the models there stay as they are. If it is gone for good, take it "
+                            "out of `discovery:`");
     }
     return {};
 }
@@ -249,7 +258,8 @@ std::optional<LastScan> read_last_scan(const EnvironmentLookup& environment) {
 }
 
 /// True when question and answer were the same the last time; `out` is complete then.
-Result<bool> answer_as_before(Rescan& out, const EnvironmentLookup& environment) {
+Result<bool> answer_as_before(Rescan& out, const RescanRequest& request,
+                              const EnvironmentLookup& environment) {
     if (!out.question) {
         return false;
     }
@@ -258,7 +268,7 @@ Result<bool> answer_as_before(Rescan& out, const EnvironmentLookup& environment)
         return false;
     }
     out.places = last->directories;
-    if (auto done = look(out, out.places, environment); !done) {
+    if (auto done = look(out, out.places, request, environment); !done) {
         return done.error();
     }
     out.disk = fingerprint_of(out.discovery, probe_gpus());
@@ -348,7 +358,7 @@ Result<Rescan> rescan(const RescanRequest& request, const EnvironmentLookup& env
         return Error(Errc::invalid_config, Blame::internal, problem);
     }
     out.question = question_of(request, environment);
-    const Result<bool> is_answered = answer_as_before(out, environment);
+    const Result<bool> is_answered = answer_as_before(out, request, environment);
     if (!is_answered) {
         return is_answered.error();
     }
@@ -364,7 +374,7 @@ Result<Rescan> rescan(const RescanRequest& request, const EnvironmentLookup& env
     const std::vector<std::string> places = places_of(how.write.settings, request, environment);
     if (out.discovery.directories.empty() || places != out.places) {  // else it has been done
         out.places = places;
-        if (auto done = look(out, out.places, environment); !done) {
+        if (auto done = look(out, out.places, request, environment); !done) {
             return done.error();
         }
     }
@@ -381,6 +391,7 @@ Result<Rescan> rescan(const RescanRequest& request, const EnvironmentLookup& env
     how.forget = request.forget;
     how.today = today();
     how.environment = environment;
+    how.comment_out = !out.is_partial;
     how.exists = path_exists;
     how.identify = identify;
     Result<Renewal> renewal = renew_config(out.discovery, how);
@@ -429,55 +440,6 @@ Result<std::vector<std::string>> save(const Rescan& rescan, const std::string& f
         keep_answer(rescan, file, environment);
     }
     return notes;
-}
-
-std::vector<std::string> describe(const Renewal& renewal) {
-    std::map<std::string, const WrittenModel*> models;
-    for (const WrittenModel& model : renewal.written.models) {
-        models.emplace(model.id, &model);
-    }
-    std::vector<std::string> lines;
-    constexpr std::string_view came = "+ ";
-    const auto list = [&](const std::vector<std::string>& ids, std::string_view mark,
-                          std::string_view what) {
-        for (const std::string& id : ids) {
-            const auto model = models.find(id);
-            const bool is_there = model != models.end();
-            lines.push_back(std::string(mark) + escaped(id) +
-                            (is_there ? "  " + escaped(model->second->path) : std::string()) +
-                            std::string(what));
-            if (is_there && mark == came) {
-                for (const std::string& note : model->second->notes) {
-                    lines.push_back("    " + note);
-                }
-            }
-        }
-    };
-    const MergeReport& report = renewal.report;
-    list(report.added, came, "");
-    list(report.returned, came, "  (back again)");
-    list(report.updated, "~ ", "");
-    list(report.gone, "- ", "  (its file has gone: commented out)");
-    list(report.absent, "! ", "  (its file has gone, but the config names the model elsewhere)");
-    list(report.deleted, "  ",
-         " was taken out by hand and stays out; --forget NAME brings it back");
-    for (const KeptBlock& kept : report.kept) {
-        lines.push_back(
-            "  " + escaped(kept.id) + " was changed by hand and stays as it is" +
-            (kept.moved_to.empty() ? "" : "; its file is now " + escaped(kept.moved_to)) +
-            (kept.generated.empty() ? "" : "; scan would change this:"));
-        const std::string changes =
-            kept.generated.empty() ? "" : line_changes(kept.written, kept.generated);
-        for (std::size_t at = 0; at < changes.size();) {
-            const std::size_t end = std::min(changes.find('\n', at), changes.size());
-            lines.push_back("    " + escaped(changes.substr(at, end - at), 1000));
-            at = end + 1;
-        }
-    }
-    if (report.group_changed) {
-        lines.push_back("~ the group follows " + counted(renewal.written.models.size(), "model"));
-    }
-    return lines;
 }
 
 }  // namespace corral

@@ -43,6 +43,7 @@ struct Rescan {
     bool by_default = false;          ///< nobody named the directories
     std::vector<std::string> places;  ///< the named ones
     Renewal renewal;
+    bool is_partial = false;         ///< a directory could not be read: nothing counts as gone
     std::vector<std::string> notes;  ///< sentences for who asked
 
     /// What was asked, but for texts that a scan itself may change; nullopt: nothing that is kept.

@@ -52,7 +52,7 @@ public:
         find_deleted();
         // Thrice at most: without what is damaged, and with what has gone but is still named.
         Error failure(Errc::internal, Blame::internal, "a config did not come back as written");
-        bool comment_out = true;
+        bool comment_out = options_.comment_out;
         for (int attempt = 0; attempt < 3; ++attempt) {
             Result<Merged> merged = merge(comment_out);
             if (!merged) {
@@ -424,6 +424,7 @@ private:
         renewal.written.left_out = std::move(left_out_);
         renewal.report = std::move(merged.report);
         renewal.not_forgotten = std::move(not_forgotten_);
+        renewal.is_partial = !options_.comment_out;
         renewal.has_own_models = !existing_.by_hand.empty();
         return renewal;
     }

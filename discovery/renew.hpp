@@ -37,6 +37,7 @@ struct RenewOptions {
     Remembered remembered;
     std::vector<std::string> forget;  ///< ids, aliases or paths that may come back; "all"
     std::string today;                ///< "2026-11-26"
+    bool comment_out = true;          ///< false: not everything was looked at, so nothing has gone
     EnvironmentLookup environment;    ///< for ${env.NAME} in `existing`
     /// `existing` as load_renewable() gave it; nullptr: it is loaded here. Borrowed.
     const RenewableLoad* loaded = nullptr;
@@ -49,6 +50,7 @@ struct Renewal {
     MergeReport report;
     Remembered remembered;                   ///< for the next time, once the text has been written
     std::vector<std::string> not_forgotten;  ///< of `forget`: nothing has such a name
+    bool is_partial = false;                 ///< `comment_out` was false
     bool has_own_models = false;             ///< models for files stand outside of blocks
 };
 

@@ -239,6 +239,34 @@ def test_a_vanished_model_that_the_config_needs_elsewhere_stays(yard, models, wr
     assert "names the model elsewhere" in done.stdout, done
 
 
+def test_a_directory_that_is_away_does_not_stop_the_others(yard, models, model_bytes):
+    """Guards: a disk that is not mounted costs no model its block, and new ones elsewhere come; a
+    directory that is typed must be there."""
+    disk = yard.folder / "disk"
+    disk.mkdir()
+    (disk / "away-7b.gguf").write_bytes(model_bytes)
+    file = yard.folder / "config.yaml"
+    assert run_corral(yard.folder, "scan", models, disk, "--output", file).returncode == 0
+    block = block_of(file.read_text(), "away7:b")
+    disk.rename(yard.folder / "unmounted")
+    (models / "new-7b-chat.gguf").write_bytes(model_bytes)
+    done = scan(yard, file)
+    assert "+ new7:b-chat" in done.stdout and "! away7:b" in done.stdout, done
+    assert "disk: No such file or directory" in done.stderr and "gone for good" in done.stderr
+    assert block in file.read_text() and "away7:b" in ids(yard, file)
+    text = file.read_text()
+    assert "up to date" in scan(yard, file).stdout and file.read_text() == text
+    assert run_corral(yard.folder, "scan", models, disk, "--output", file).returncode == 2
+    (yard.folder / "unmounted").rename(disk)
+    done = scan(yard, file)
+    assert "away7:b" not in done.stdout and block in file.read_text(), done
+    (disk / "away-7b.gguf").unlink()
+    assert "- away7:b" in scan(yard, file).stdout
+    models.rename(yard.folder / "other")
+    disk.rename(yard.folder / "gone")
+    assert run_corral(yard.folder, "scan", "--output", file).returncode == 2
+
+
 def test_settings_of_the_file_decide(yard, models, model_bytes):
     """Guards: everything that the command line can say, `discovery:` can say for good."""
     (models / "nice-coder-7b.gguf").write_bytes(model_bytes)
