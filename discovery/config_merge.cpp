@@ -233,7 +233,7 @@ private:
         std::sort(fresh.begin(), fresh.end(),
                   [](const auto* a, const auto* b) { return a->id < b->id; });
         for (const GeneratedBlock* model : fresh) {
-            if (const Result<void> done = insert_model(*model); !done) {
+            if (Result<void> done = insert_model(*model); !done) {
                 return done;
             }
             merged_.report.added.push_back(model->id);

@@ -103,7 +103,7 @@ bool bind_patiently(int fd, const ip::tcp::endpoint& endpoint) noexcept {
 }
 
 /// A socket that listens on this address, or what is wrong.
-Result<int> listen_on(ip::tcp::endpoint endpoint, bool v6_only) {
+Result<int> listen_on(const ip::tcp::endpoint& endpoint, bool v6_only) {
     OwnedSocket socket = stream_socket(endpoint.protocol().family());
     if (socket.get() < 0 && errno == EAFNOSUPPORT && endpoint.address() == ip::address_v6::any()) {
         return listen_on({ip::address_v4::any(), endpoint.port()}, false);  // no IPv6 here
@@ -154,8 +154,8 @@ std::string peer_of(const ip::tcp::endpoint& endpoint, bool is_unix) {
 }  // namespace
 
 /// Reads from the socket itself where it listens: the port may have been for the system to pick.
-Listener::Listener(asio::any_io_executor executor, int descriptor)
-    : descriptor_(std::move(executor), descriptor) {
+Listener::Listener(const asio::any_io_executor& executor, int descriptor)
+    : descriptor_(executor, descriptor) {
     asio::generic::stream_protocol::endpoint bound;
     auto size = static_cast<socklen_t>(bound.capacity());
     if (::getsockname(descriptor, bound.data(), &size) != 0) {
@@ -178,7 +178,7 @@ Listener::Listener(asio::any_io_executor executor, int descriptor)
     }
 }
 
-Result<std::vector<Listener>> Listener::open(asio::any_io_executor executor,
+Result<std::vector<Listener>> Listener::open(const asio::any_io_executor& executor,
                                              const ListenAddress& address, bool v6_only) {
     std::vector<Listener> out;
     if (!address.unix_path.empty()) {
@@ -220,7 +220,7 @@ Result<std::vector<Listener>> Listener::open(asio::any_io_executor executor,
     return out;
 }
 
-Result<Listener> Listener::adopt(asio::any_io_executor executor, int descriptor,
+Result<Listener> Listener::adopt(const asio::any_io_executor& executor, int descriptor,
                                  std::string_view name) {
     OwnedSocket socket(descriptor);
     int type = 0;
@@ -234,7 +234,7 @@ Result<Listener> Listener::adopt(asio::any_io_executor executor, int descriptor,
     }
     ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK);
-    return Listener(std::move(executor), socket.give());
+    return Listener(executor, socket.give());
 }
 
 /// Takes the clients that wait, no more than a batch. What keeps the system from giving one.

@@ -31,13 +31,13 @@ public:
     /// A host name may stand for several addresses: each gets a listener. Errors name the address.
     /// [::] takes IPv4 as well unless `v6_only`. The file of a Unix socket is that listener's: see
     /// socket_file.hpp.
-    [[nodiscard]] static Result<std::vector<Listener>> open(asio::any_io_executor executor,
+    [[nodiscard]] static Result<std::vector<Listener>> open(const asio::any_io_executor& executor,
                                                             const ListenAddress& address,
                                                             bool v6_only = false);
     /// Takes over a socket that another program has bound and made listen; closes it when it is of
     /// no use. `name` is for messages.
-    [[nodiscard]] static Result<Listener> adopt(asio::any_io_executor executor, int descriptor,
-                                                std::string_view name);
+    [[nodiscard]] static Result<Listener> adopt(const asio::any_io_executor& executor,
+                                                int descriptor, std::string_view name);
 
     /// Accepts until stop(). Pauses when descriptors run out; never spins.
     [[nodiscard]] asio::awaitable<void> run(OnAccept on_accept);
@@ -51,7 +51,7 @@ public:
     [[nodiscard]] bool is_local() const noexcept { return local_; }
 
 private:
-    Listener(asio::any_io_executor executor, int descriptor);
+    Listener(const asio::any_io_executor& executor, int descriptor);
     error_code accept_waiting(const OnAccept& on_accept);
     void tell_pause(const error_code& why);
 
