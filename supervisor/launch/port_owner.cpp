@@ -1,6 +1,7 @@
 #include "supervisor/launch/port_owner.hpp"
 
 #include "core/file.hpp"
+#include "supervisor/launch/socket_diag.hpp"
 
 #include <fmt/format.h>
 
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace corral {
 namespace {
@@ -189,6 +191,9 @@ std::vector<std::uint64_t> parse_listeners(std::string_view text, std::uint16_t 
 }
 
 std::vector<std::uint64_t> listening_sockets(std::uint16_t port) {
+    if (auto told = diagnose_listeners(port)) {
+        return std::move(*told);
+    }
     std::vector<std::uint64_t> out;
     for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
         const auto found = parse_listeners(read_listening_part(path), port);

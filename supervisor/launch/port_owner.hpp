@@ -1,5 +1,6 @@
 #pragma once
-// Which process listens on a TCP port: /proc/net/tcp names the socket, /proc/PID/fd who holds it.
+// Which process listens on a TCP port: the kernel names the socket (socket_diag.hpp, or where it
+// does not, /proc/net/tcp), /proc/PID/fd who holds it.
 // And on a Unix socket: the kernel tells whoever connects.
 // For launch/ only; any thread. Reads; what may not be read counts as not there.
 
