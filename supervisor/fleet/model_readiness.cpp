@@ -54,7 +54,8 @@ asio::awaitable<bool> ModelProcess::pause_between_probes(RunPtr run, TimePoint a
             co_return run->probing;
         }
     }
-    const TimePoint soon = std::max(run->heard_at + after_output, asked + first_pause);
+    const Duration apart = std::clamp(loading / pauses_in_a_load, after_output, first_pause);
+    const TimePoint soon = std::max(run->heard_at + after_output, asked + apart);
     const TimePoint then = std::min(soon, next);
     const Woken woken = co_await run->over.wait(then);
     co_return run->probing&& woken == Woken::deadline;
