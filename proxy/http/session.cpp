@@ -310,8 +310,16 @@ private:
         co_return request.keep_alive;
     }
 
+    /// Pages that machines ask for again and again are logged when that fails only.
+    static bool is_polled(std::string_view path) noexcept {
+        return path == "/metrics" || path == "/wol-health" || path.starts_with("/api/performance");
+    }
+
     void log_request(const Request& request) const {
         const Account& account = request.account;
+        if (account.status < 400 && is_polled(path_of(head_->target))) {
+            return;
+        }
         const auto took = std::chrono::duration_cast<Duration>(Clock::now() - request.begun);
         log::access().info(
             "request req={} client={} method={} path={} model={} status={} bytes={}{} ms={}",

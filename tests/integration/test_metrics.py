@@ -196,3 +196,16 @@ def test_the_page_can_be_switched_off(yard):
     assert (answer.status, answer.body) == (503, b"# performance monitor not available")
     assert corral.chat("a").status == 200
     assert corral.get("/metrics?model=a").status == 200
+
+
+def test_scrapes_do_not_fill_the_log(yard):
+    """Guards: a page that is asked for every few seconds is logged only when that fails."""
+    corral = yard.serve(apiKeys=["sk-one"])
+    key = [("Authorization", "Bearer sk-one")]
+    assert corral.get("/metrics", fields=key).status == 200
+    assert corral.get("/wol-health").status == 200
+    assert corral.get("/metrics").status == 401
+    assert corral.get("/health").status == 200
+    poll_until(lambda: "path=/health " in corral.log, 20, "the line of the last request")
+    logged = re.findall(r"path=(\S+) .*status=(\d+)", corral.log)
+    assert logged == [("/metrics", "401"), ("/health", "200")], corral.log
