@@ -82,11 +82,9 @@ public:
         Result<FileWatcher> watcher = FileWatcher::open();
         if (!watcher) {
             std::fprintf(stderr, "corral scan: %s\n", escaped(watcher.error().detail).c_str());
-        } else if (const Result<void> done = watcher->watch(folders_); !done) {
-            std::fprintf(stderr, "corral scan: %s; it is looked at every 30 seconds instead\n",
-                         escaped(done.error().detail).c_str());
         } else {
             watcher_.emplace(std::move(*watcher));
+            watch_folders();
         }
         static_cast<void>(files_.settled(folders_));  // the first look: what there is
     }
@@ -111,6 +109,14 @@ public:
     }
 
 private:
+    void watch_folders() {
+        if (const Result<void> done = watcher_->watch(folders_); !done) {
+            std::fprintf(stderr, "corral scan: %s; it is looked at every 30 seconds instead\n",
+                         escaped(done.error().detail).c_str());
+            watcher_.reset();
+        }
+    }
+
     /// True when something has changed, and nothing since the last look.
     bool look() {
         folders_ = with_folders(directories_);
@@ -121,7 +127,7 @@ private:
             debounce_.note(Clock::now());
         }
         if (watcher_) {  // new folders are watched, too
-            static_cast<void>(watcher_->watch(folders_));
+            watch_folders();
         }
         return is_noted && is_settled;
     }
