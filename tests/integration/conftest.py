@@ -2,6 +2,7 @@
 that it started is alive."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
-from corral_harness import Yard  # noqa: E402
+from corral_harness import TINY_GGUF, Yard  # noqa: E402
 
 
 def pytest_configure(config):
@@ -33,3 +34,11 @@ def yard(tmp_path):
     made = Yard(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def model_bytes(tmp_path_factory):
+    """A tiny model that loads, for tests that lay it out under names of their own."""
+    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    subprocess.run([TINY_GGUF, file, "--seed", "1", "--name", "Tiny"], check=True)
+    return file.read_bytes()

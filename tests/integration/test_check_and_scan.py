@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from corral_harness import CORRAL, FAKE_ENGINE, TINY_GGUF, home_environment, run_corral
+from corral_harness import CORRAL, FAKE_ENGINE, home_environment, run_corral
 from corral_processes import cmdline
 
 GOOD = "models:\n  a:\n    cmd: llama-server -m x.gguf --port ${PORT}\n    ttl: 300\n"
@@ -131,13 +131,6 @@ def test_hostile_yaml_is_refused_and_not_suffered(yard, text):
     done = check(yard, text)
     assert done.returncode == 1, done
     assert "c.yaml" in done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def model_bytes(tmp_path_factory):
-    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    subprocess.run([TINY_GGUF, file, "--seed", "1", "--name", "Tiny"], check=True)
-    return file.read_bytes()
 
 
 def gguf_text(text):

@@ -7,19 +7,12 @@ import signal
 import subprocess
 
 import pytest
-from corral_harness import CORRAL, FAKE_ENGINE, TINY_GGUF, home_environment, run_corral
+from corral_harness import CORRAL, FAKE_ENGINE, home_environment, run_corral
 from corral_origin import Authority
 from corral_processes import poll_until
 
 LLAMA, TINY = "llama-3.2-1b-instruct-q4_k_m.gguf", "tinyllama-1.1b-chat-v1.0.Q4_K_S.gguf"
 LLAMA_ID, TINY_ID = "llama3.2:1b-instruct", "tinyllama1.1:b-chat"
-
-
-@pytest.fixture(scope="module")
-def model_bytes(tmp_path_factory):
-    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    subprocess.run([TINY_GGUF, file, "--seed", "1", "--name", "Tiny"], check=True)
-    return file.read_bytes()
 
 
 @pytest.fixture
